@@ -1,0 +1,37 @@
+# The hosted machine: KERNEL_SOURCES, this folder and drivers/linux as one Linux program.
+#
+#   $(BUILD)/hosted/piglet       what `make hosted` builds
+#   $(BUILD)/hosted-san/piglet   the same under ASan and UBSan; `make hosted SAN=1` builds it too
+
+HOSTED_SOURCES := $(sort $(wildcard arch/hosted/*.c drivers/linux/*.c)) $(KERNEL_SOURCES)
+# -rdynamic and frame pointers: names in fault reports, and stacks that profilers can walk.
+HOSTED_CFLAGS  := $(CSTD) -O2 -g -fno-omit-frame-pointer $(WARNINGS) $(INCLUDES) -Iarch/hosted $(DEFINES)
+HOSTED_LDFLAGS := -rdynamic
+HOSTED_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+# $(1): folder below $(BUILD); $(2): flags of its own
+define HOSTED_RULES
+$(BUILD)/$(1)/piglet: $(HOSTED_SOURCES:%.c=$(BUILD)/$(1)/%.o)
+	@mkdir -p $$(@D)
+	$$(QUIET)$$(CC) $(2) $$(HOSTED_LDFLAGS) -o $$@ $$^
+
+$(BUILD)/$(1)/%.o: %.c arch/hosted/machine.mk | packages
+	@mkdir -p $$(@D)
+	$$(QUIET)$$(CC) $$(HOSTED_CFLAGS) $(2) -MMD -MP -c -o $$@ $$<
+
+-include $(HOSTED_SOURCES:%.c=$(BUILD)/$(1)/%.d)
+endef
+$(eval $(call HOSTED_RULES,hosted,))
+$(eval $(call HOSTED_RULES,hosted-san,$(HOSTED_SANITIZE)))
+
+# Tests of this machine itself and its drivers: everything but main.c, instead of the simulated machine.
+HOSTED_TESTS := $(BUILD)/test/unit/test_hosted $(BUILD)/test/unit/test_linux_drivers
+$(HOSTED_TESTS): $(BUILD)/test/unit/%: $(BUILD)/hosted-san/tests/unit/%.o \
+		$(patsubst %.c,$(BUILD)/hosted-san/%.o,$(filter-out arch/hosted/main.c,$(HOSTED_SOURCES)))
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(HOSTED_SANITIZE) -o $@ $^ -lcmocka
+-include $(HOSTED_TESTS:$(BUILD)/test/%=$(BUILD)/hosted-san/tests/%.d)
+
+ifdef SAN
+hosted: $(BUILD)/hosted-san/piglet
+endif

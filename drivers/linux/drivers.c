@@ -1,0 +1,9 @@
+/* The nic drivers of the hosted machine: one row each. */
+#include "linux.h"
+
+const struct nic_driver *const nic_drivers[] = {
+    &linux_tap_driver,
+    &linux_packet_driver,
+    &linux_pair_driver,
+    NULL,
+};

@@ -1,0 +1,113 @@
+/* What a nic driver implements, and who owns a frame when.
+ *
+ * A driver is a table row (drivers/drivers.c): how to recognise a device, how to bring it up, and a few
+ * calls for the loop. It never knows which machine it runs on, allocates at probe only, and does not
+ * wait, log or touch a device register for reading on the paths called per batch. */
+#ifndef DRIVERS_NIC_H
+#define DRIVERS_NIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch/arch.h"
+#include "kernel/event.h"
+#include "kernel/frame.h"
+#include "kernel/log.h"
+
+enum {
+    NICS_MAX = 8,
+    NIC_NAME_MAX = 8,
+    NIC_OUT_MAX = 4 * BATCH_MAX, /* what one batch may send: itself, errors, frames that waited for ARP */
+};
+
+struct nic;
+struct core;
+
+struct nic_driver {
+    const char *name; /* "e1000" */
+
+    /* Whether this driver is for the device; looks at ids only. */
+    bool (*match)(const struct arch_device *device);
+
+    /* Brings the device up, polled, receiving into frames from nic->pool, and fills in mac, speed_mbps,
+     * link_up and driver_state. On failure says why by nic_log, undoes what it did, frees the frames
+     * it took, and returns a negative error; the boot goes on without the nic. */
+    int (*probe)(struct nic *nic, const struct arch_device *device);
+
+    /* Takes up to `max` received frames off the device. Each returned frame is the caller's (owner
+     * FRAME_OF_LOOP), with data, length, nic and flags set. For each one the ring gets a fresh frame
+     * from the pool; when the pool is empty the received frame goes back to the ring and is
+     * counted dropped (DROP_NO_FRAME, nic_drop). Errored frames are recycled and left to the device's counters. */
+    unsigned (*receive)(struct nic *nic, struct frame **frames, unsigned max);
+
+    /* Hands over frames in order and rings the doorbell once. Returns how many were taken, from the
+     * front: those are the driver's (FRAME_OF_TRANSMIT_RING) until it frees them to nic->pool; the
+     * others stay the caller's. Reclaims finished frames when room is short. Frames shorter than
+     * FRAME_LENGTH_MIN are padded by the device or the driver. */
+    unsigned (*transmit)(struct nic *nic, struct frame **frames, unsigned count);
+
+    /* From the loop, when an interrupt was posted and every NIC_ATTEND_MS besides: read causes,
+     * follow the link (nic_link), refresh error counters, free finished transmit frames. */
+    void (*attend)(struct nic *nic);
+
+    /* Let the device interrupt (when `on`), before the loop looks once more and sleeps; or stop it. */
+    void (*interrupts)(struct nic *nic, bool on);
+
+    /* Stops DMA and gives every frame in the rings back to nic->pool. */
+    void (*stop)(struct nic *nic);
+};
+
+enum { NIC_ATTEND_MS = 100 }; /* how late a link change may be noticed when no interrupt tells */
+
+struct nic {
+    const struct nic_driver *driver;
+    void *driver_state;
+    struct frame_pool *pool;
+    uint8_t index;
+    bool link_up;
+    bool interrupts_work; /* arch_interrupt_attach or arch_idle_watch took the device */
+    uint8_t mac[6];
+    uint16_t mtu; /* bytes of IPv4 packet */
+    uint32_t speed_mbps;
+    char name[NIC_NAME_MAX];
+    struct core *core;
+    struct event *event; /* post this on an interrupt */
+    const struct arch_device *device;
+
+    struct { /* frames sent, not yet through the transmit chain */
+        unsigned first, count, kinds;
+        struct frame *frame[NIC_OUT_MAX];
+    } out;
+
+    struct {
+        uint64_t *rx_frames, *rx_bytes, *tx_frames, *tx_bytes; /* counted by the kernel */
+        uint64_t *rx_batches, *tx_batches;
+        uint64_t *rx_errors, *rx_missed, *tx_errors, *link_changes; /* by the driver, in attend */
+    } count;
+};
+
+/* For drivers; kernel/nic.c. */
+void nic_log(struct nic *nic, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Counts a drop by reason; the frame stays with the caller. */
+void nic_drop(struct nic *nic, enum drop_reason reason);
+
+/* Tells the kernel about the link; logs and notifies services when it changed. */
+void nic_link(struct nic *nic, bool up, uint32_t speed_mbps);
+
+/* A counter of the driver's own, named "nic0.what". Never NULL. */
+uint64_t *nic_counter(struct nic *nic, const char *what, const char *help);
+
+/* For the kernel: probes every device in order; whatever fails is reported and left out, but keeps its
+ * name, so that the others keep theirs. */
+void nics_start(struct core *core);
+void nics_stop(struct core *core);
+
+/* Whether the nic was found and works; one that failed its probe has a place and a name, and no more. */
+bool nic_present(const struct nic *nic);
+
+/* Rows of drivers/drivers.c (bare metal and hosted list their own), ended by NULL. */
+extern const struct nic_driver *const nic_drivers[];
+
+#endif

@@ -1,0 +1,34 @@
+/* Chains: which services exist, and how a batch travels through them. */
+#ifndef KERNEL_CHAIN_H
+#define KERNEL_CHAIN_H
+
+#include "kernel/core.h"
+#include "kernel/service.h"
+
+/* services/services.c: the rows in chain order, ended by NULL. Receive runs from the first to the last,
+ * transmit likewise over those that filter. */
+extern const struct service *const services[];
+
+/* Makes an instance of every row, none running. ERR_NO_MEMORY, ERR_FULL. */
+int chain_start(struct core *core);
+
+/* By name, or NULL. */
+struct service_self *chain_find(struct core *core, const char *name);
+
+/* Starts or stops a service; what it is already is no error. Returns start's. */
+int chain_service_start(struct core *core, struct service_self *self);
+void chain_service_stop(struct core *core, struct service_self *self);
+
+/* Runs a batch through the receive chain from service `first` on, then drops what nobody took. */
+void chain_receive(struct core *core, struct batch *batch, unsigned first);
+
+/* Runs what was sent through the transmit chain and into the nics' rings. */
+void chain_flush(struct core *core);
+
+/* Takes up yielded and requeued frames; returns how many. */
+unsigned chain_yielded(struct core *core);
+
+/* Tells every running service. */
+void chain_notice(struct core *core, enum service_notice what, uint32_t about);
+
+#endif

@@ -1,0 +1,207 @@
+/* The classifier. */
+#include "kernel/classify.h"
+
+#include "wire/arp.h"
+#include "wire/icmp.h"
+#include "wire/ipv4.h"
+#include "wire/tcp.h"
+#include "wire/udp.h"
+
+enum { CHECKSUM_GOOD = 0xffff }; /* what a packet with a right checksum folds to */
+
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* A frame that passes gets a kind; DROP_NONE says so. */
+#define CLASSIFIED(frame, what) ((frame)->kind = (what), DROP_NONE)
+
+/* RFC 791 3.1: every option but END and NOP has a length that covers at least itself. */
+static enum drop_reason classify_options(const uint8_t *option, unsigned bytes)
+{
+    for (unsigned at = 0; at < bytes && option[at] != IPV4_OPTION_END;) {
+        if (option[at] == IPV4_OPTION_NOP) {
+            at++;
+            continue;
+        }
+        if (at + 2 > bytes || option[at + 1] < 2 || option[at + 1] > bytes - at)
+            return DROP_IP_OPTIONS_MALFORMED;
+        if (option[at] == IPV4_OPTION_LOOSE_SOURCE_ROUTE ||
+            option[at] == IPV4_OPTION_STRICT_SOURCE_ROUTE)
+            return DROP_IP_SOURCE_ROUTE;
+        at += option[at + 1];
+    }
+    return DROP_NONE;
+}
+
+static enum drop_reason classify_fragment(const struct ipv4_header *ip, unsigned payload)
+{
+    unsigned field = be16_get(ip->fragment);
+    unsigned offset = (field & IPV4_FRAGMENT_OFFSET) * 8;
+    if (offset + payload + ipv4_header_length(ip) > UINT16_MAX ||
+        ((field & IPV4_MORE_FRAGMENTS) && payload % 8))
+        return DROP_IP_FRAGMENT_INVALID;
+    return DROP_NONE;
+}
+
+static enum drop_reason classify_udp(struct frame *frame, const struct ipv4_header *ip,
+                                     const uint8_t *l4, unsigned payload)
+{
+    const struct udp_header *udp = (const struct udp_header *)l4;
+    if (UNLIKELY(payload < UDP_HEADER_LENGTH))
+        return DROP_UDP_TOO_SHORT;
+    unsigned length = be16_get(udp->length);
+    if (UNLIKELY(length < UDP_HEADER_LENGTH || length > payload))
+        return DROP_UDP_LENGTH;
+    /* RFC 768: a checksum of zero was not computed. */
+    if (udp->checksum.raw && !(frame->flags & FRAME_CHECKED)) {
+        uint64_t sum = checksum_pseudo(ip, (uint16_t)length);
+        if (UNLIKELY(checksum_fold(checksum_add(sum, udp, length)) != CHECKSUM_GOOD))
+            return DROP_UDP_CHECKSUM;
+    }
+    return CLASSIFIED(frame, FRAME_UDP);
+}
+
+static enum drop_reason classify_to_us(struct frame *frame, const struct ipv4_header *ip)
+{
+    const uint8_t *l4 = frame->data + frame->l4;
+    unsigned payload = (unsigned)frame->end - frame->l4;
+    if (UNLIKELY(be16_get(ip->fragment) & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET)))
+        return DROP_IP_FRAGMENT;
+    switch (ip->protocol) {
+    case IPV4_ICMP:
+        if (UNLIKELY(payload < ICMP_HEADER_LENGTH))
+            return DROP_ICMP_TOO_SHORT;
+        if (UNLIKELY(checksum_fold(checksum_add(0, l4, payload)) != CHECKSUM_GOOD))
+            return DROP_ICMP_CHECKSUM;
+        return CLASSIFIED(frame, FRAME_ICMP);
+    case IPV4_UDP:
+        return classify_udp(frame, ip, l4, payload);
+    case IPV4_TCP: {
+        unsigned header = payload < TCP_HEADER_MIN
+                              ? 0
+                              : (((const struct tcp_header *)l4)->offset >> 4) * 4u;
+        if (UNLIKELY(header < TCP_HEADER_MIN || header > payload))
+            return DROP_TCP_TOO_SHORT;
+        return CLASSIFIED(frame, FRAME_TCP);
+    }
+    default:
+        return CLASSIFIED(frame, FRAME_IP_OTHER);
+    }
+}
+
+/* What is wrong with a version and header length byte other than 0x45; DROP_NONE where it has options. */
+static enum drop_reason classify_header_length(const struct ipv4_header *ip, unsigned room)
+{
+    unsigned header = ipv4_header_length(ip);
+    if (ip->version_length >> 4 != 4)
+        return DROP_IP_VERSION;
+    if (header < IPV4_HEADER_MIN || header > room)
+        return DROP_IP_HEADER_LENGTH;
+    return DROP_NONE;
+}
+
+static inline enum drop_reason classify_ipv4(struct core *core, struct frame *frame)
+{
+    const struct ipv4_header *ip = (const struct ipv4_header *)(frame->data + ETH_HEADER_LENGTH);
+    unsigned room = (unsigned)frame->length - ETH_HEADER_LENGTH;
+    unsigned header = IPV4_HEADER_MIN;
+    enum drop_reason wrong;
+    if (UNLIKELY(room < IPV4_HEADER_MIN))
+        return DROP_IP_TOO_SHORT;
+    if (UNLIKELY(ip->version_length != 0x45)) {
+        wrong = classify_header_length(ip, room);
+        if (wrong)
+            return wrong;
+        header = ipv4_header_length(ip);
+    }
+    unsigned total = be16_get(ip->total_length);
+    if (UNLIKELY(total < header || total > room))
+        return DROP_IP_TOTAL_LENGTH;
+    uint64_t sum = checksum_ipv4_header(ip);
+    if (UNLIKELY(header > IPV4_HEADER_MIN))
+        sum = checksum_add(sum, ip + 1, header - IPV4_HEADER_MIN);
+    if (UNLIKELY(checksum_fold(sum) != CHECKSUM_GOOD))
+        return DROP_IP_CHECKSUM;
+    if (UNLIKELY(header > IPV4_HEADER_MIN)) {
+        wrong = classify_options((const uint8_t *)(ip + 1), header - IPV4_HEADER_MIN);
+        if (wrong)
+            return wrong;
+    }
+    if (UNLIKELY(be16_get(ip->fragment) & (IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET))) {
+        wrong = classify_fragment(ip, total - header);
+        if (wrong)
+            return wrong;
+    }
+    frame->l3 = ETH_HEADER_LENGTH;
+    frame->l4 = (uint16_t)(ETH_HEADER_LENGTH + header);
+    frame->end = (uint16_t)(ETH_HEADER_LENGTH + total);
+
+    const struct route *from = &core->routes.route[route_lookup(&core->routes, be32_get(ip->from))];
+    if (UNLIKELY(from->type == ROUTE_LOCAL))
+        return DROP_IP_SOURCE_OURS;
+    if (UNLIKELY(from->type != ROUTE_UNICAST && from->type != ROUTE_UNREACHABLE))
+        return DROP_IP_SOURCE_INVALID;
+
+    frame->route = route_lookup(&core->routes, be32_get(ip->to));
+    switch (core->routes.route[frame->route].type) {
+    case ROUTE_LOCAL:
+        return classify_to_us(frame, ip);
+    case ROUTE_BROADCAST:
+        frame->flags |= FRAME_TO_BROADCAST;
+        return classify_to_us(frame, ip);
+    case ROUTE_MULTICAST:
+        return DROP_IP_MULTICAST;
+    case ROUTE_MARTIAN:
+        return DROP_IP_NOT_FOR_US;
+    default:
+        /* RFC 1122 3.2.1.3: a unicast packet in a broadcast frame is not passed on. */
+        if (UNLIKELY(frame->flags & FRAME_TO_BROADCAST))
+            return DROP_IP_NOT_FOR_US;
+        return CLASSIFIED(frame, FRAME_FORWARD);
+    }
+}
+
+static inline enum drop_reason classify_frame(struct core *core, const struct nic *nic,
+                                              struct frame *frame)
+{
+    const struct eth_header *eth = (const struct eth_header *)frame->data;
+    if (UNLIKELY(frame->length < ETH_HEADER_LENGTH))
+        return DROP_ETH_TOO_SHORT;
+    if (UNLIKELY(!eth_equal(eth->to, nic->mac))) {
+        if (!eth_is_group(eth->to))
+            return DROP_ETH_NOT_FOR_US;
+        frame->flags |= FRAME_TO_BROADCAST;
+    }
+    if (UNLIKELY(eth_is_group(eth->from)))
+        return DROP_ETH_SOURCE_INVALID;
+    if (be16_is(eth->type, ETH_TYPE_IPV4))
+        return classify_ipv4(core, frame);
+    if (be16_is(eth->type, ETH_TYPE_ARP)) {
+        if (frame->length < ETH_HEADER_LENGTH + ARP_LENGTH)
+            return DROP_ARP_MALFORMED;
+        frame->l3 = ETH_HEADER_LENGTH;
+        return CLASSIFIED(frame, FRAME_ARP);
+    }
+    return CLASSIFIED(frame, FRAME_OTHER);
+}
+
+void classify(struct core *core, struct nic *nic, struct batch *batch)
+{
+    unsigned kept = 0, kinds = 0;
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct frame *frame = batch->frame[i];
+        bytes += frame->length;
+        enum drop_reason reason = classify_frame(core, nic, frame);
+        if (UNLIKELY(reason != DROP_NONE)) {
+            core_drop(core, frame, reason);
+            continue;
+        }
+        batch->frame[kept++] = frame;
+        kinds |= frame->kind;
+    }
+    *nic->count.rx_frames += batch->count;
+    *nic->count.rx_bytes += bytes;
+    ++*nic->count.rx_batches;
+    batch->count = kept;
+    batch->kinds = kinds;
+}

@@ -1,0 +1,143 @@
+/* One core's loop and everything it changes. All mutable state of the kernel hangs off this struct,
+ * and it is reached in one way: the argument `core` (a service: self->core; a driver: nic->core).
+ * A second core is a second one of these, with its own pools; the fast path shares nothing. */
+#ifndef KERNEL_CORE_H
+#define KERNEL_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "drivers/nic.h"
+#include "kernel/counter.h"
+#include "kernel/drop.h"
+#include "kernel/event.h"
+#include "kernel/frame.h"
+#include "kernel/log.h"
+#include "kernel/route.h"
+#include "kernel/timer.h"
+
+enum {
+    SERVICES_MAX = 16,
+    YIELDED_MAX = 256,   /* frames waiting for a service that yielded */
+    TIMER_BUDGET = 256,  /* timers fired or moved in one turn */
+    YIELDED_BUDGET = 64, /* yielded frames taken up in one turn */
+    DEVICES_MAX = 32,    /* on the machine, nics or not */
+    FRAMES_MIN = 512,  /* below this a nic's rings starve: refuse to start */
+    FRAMES_MAX = 8192, /* 17 MiB; more only hides a sender that is too fast */
+};
+
+/* Where the time of a turn goes. The accounts of the phases and of the services sum to all time. */
+enum phase {
+    PHASE_EVENTS,
+    PHASE_RECEIVE, /* nic receive and classifying */
+    PHASE_TIMERS,
+    PHASE_YIELDED,
+    PHASE_TRANSMIT, /* nic transmit, from whichever phase */
+    PHASE_HOUSEKEEPING,
+    PHASE_POLLING, /* turns that found nothing */
+    PHASE_IDLE,    /* asleep */
+    PHASE_COUNT,
+};
+
+extern const char *const phase_name[PHASE_COUNT];
+
+enum idle_mode {
+    IDLE_ADAPTIVE, /* spin for IDLE_SPIN_US after work, then sleep */
+    IDLE_POLL,     /* never sleep */
+    IDLE_HALT,     /* sleep at once */
+};
+
+struct core;
+struct service;
+
+/* One instance of a service. */
+struct service_self {
+    struct core *core;
+    const struct service *service;
+    void *state;
+    uint8_t index; /* in core->service, which is the order of the chains */
+    bool wanted; /* by configuration: run it once everything is there */
+    bool running;
+    struct {
+        uint64_t *frames; /* handed to receive and transmit */
+        uint64_t *time_ns;
+    } count;
+};
+
+struct core {
+    uint64_t now_ns;      /* when this turn began: the loop's one reading of the clock */
+    uint64_t account_ns;  /* up to here time is accounted */
+    uint64_t worked_ns;   /* the last turn that did work */
+    uint64_t timers_due_ns;
+    uint64_t housekeeping_due_ns;
+    unsigned nic_count;
+    unsigned service_count;
+    uint32_t unflushed; /* bit n: nic n has frames in out */
+    enum idle_mode idle_mode;
+    bool armed; /* nic interrupts are on; the next empty turn sleeps */
+    bool stop;
+    uint16_t ip_id;
+    const char *running; /* phase or service; shown by fault reports */
+
+    /* By place in the chain; 0 where the service does not run or has no handler. */
+    uint16_t receive_kinds[SERVICES_MAX], transmit_kinds[SERVICES_MAX];
+
+    uint64_t *drop;              /* [DROP_REASON_COUNT] counters */
+    uint64_t *time_ns[PHASE_COUNT]; /* counters */
+    uint64_t *turns, *turns_worked, *sleeps;
+
+    struct frame_pool frames;
+    struct events events;
+    struct timer_wheel timers;
+    struct route_table routes;
+    struct counter_registry counters;
+    struct nic nic[NICS_MAX];
+    struct service_self service[SERVICES_MAX];
+
+    struct { /* a FIFO of frames to go on in the receive chain; ring of YIELDED_MAX */
+        unsigned first, count;
+        struct frame *frame[YIELDED_MAX];
+    } yielded;
+
+    struct report { /* lines for the console; 0: none wanted. kernel/report.c */
+        uint64_t status_every_ns, status_due_ns;
+        uint64_t dump_every_ns, dump_due_ns;
+        uint64_t last_ns, last_busy_ns;
+        unsigned dump_next; /* the counter to go on with */
+        bool dumping;
+    } report;
+    unsigned device_count;
+    struct arch_device device[DEVICES_MAX];
+    struct log log;
+};
+
+/* Charges the time since the last charge to an account. About twelve instructions. */
+static inline void core_account(struct core *core, uint64_t *account)
+{
+    uint64_t now_ns = arch_clock_ns();
+    *account += now_ns - core->account_ns;
+    core->account_ns = now_ns;
+}
+
+/* Frees a frame of the caller's and counts why. */
+static inline void core_drop(struct core *core, struct frame *frame, unsigned reason)
+{
+    ++core->drop[reason];
+    frame_free(&core->frames, frame);
+}
+
+/* Takes a frame (kind FRAME_READY or FRAME_RESOLVE) to be sent by frame->nic at the end of the batch. */
+static inline void core_send(struct core *core, struct frame *frame)
+{
+    struct nic *nic = &core->nic[frame->nic];
+    if (__builtin_expect(nic->out.count == NIC_OUT_MAX, 0)) {
+        core_drop(core, frame, DROP_SEND_BACKLOG);
+        return;
+    }
+    nic->out.frame[nic->out.count++] = frame;
+    nic->out.kinds |= frame->kind;
+    core->unflushed |= 1u << frame->nic;
+}
+
+#endif

@@ -1,0 +1,154 @@
+/* The loop: everything the kernel does, in the order it does it. */
+#include "kernel/loop.h"
+
+#include "kernel/chain.h"
+#include "kernel/classify.h"
+#include "kernel/report.h"
+
+const char *const phase_name[PHASE_COUNT] = {
+    [PHASE_EVENTS] = "events",     [PHASE_RECEIVE] = "receive",
+    [PHASE_TIMERS] = "timers",     [PHASE_YIELDED] = "yielded",
+    [PHASE_TRANSMIT] = "transmit", [PHASE_HOUSEKEEPING] = "housekeeping",
+    [PHASE_POLLING] = "polling",   [PHASE_IDLE] = "idle",
+};
+
+static bool loop_events(struct core *core)
+{
+    if (!events_pending(&core->events))
+        return false;
+    events_run(&core->events, &core->running);
+    core_account(core, core->time_ns[PHASE_EVENTS]);
+    return true;
+}
+
+/* One batch of each nic, run to completion: through the receive chain, and what that sent through
+ * the transmit chain into the rings, before the next nic's is taken. */
+static bool loop_receive(struct core *core)
+{
+    bool worked = false;
+    for (unsigned i = 0; i < core->nic_count; i++) {
+        struct nic *nic = &core->nic[i];
+        struct batch batch;
+        batch.count = nic->driver->receive(nic, batch.frame, BATCH_MAX);
+        if (batch.count == 0)
+            continue;
+        core->running = nic->name;
+        classify(core, nic, &batch);
+        core_account(core, core->time_ns[PHASE_RECEIVE]);
+        chain_receive(core, &batch, 0);
+        chain_flush(core);
+        worked = true;
+    }
+    return worked;
+}
+
+static bool loop_timers(struct core *core)
+{
+    if (core->now_ns < core->timers_due_ns)
+        return false;
+    unsigned spent = timer_wheel_run(&core->timers, core->now_ns, TIMER_BUDGET);
+    core->timers_due_ns = timer_wheel_next_ns(&core->timers);
+    core_account(core, core->time_ns[PHASE_TIMERS]);
+    return spent != 0;
+}
+
+static bool loop_yielded(struct core *core)
+{
+    if (core->yielded.count == 0)
+        return false;
+    chain_yielded(core);
+    core_account(core, core->time_ns[PHASE_YIELDED]);
+    return true;
+}
+
+/* What timers and events sent. */
+static bool loop_flush(struct core *core)
+{
+    if (!core->unflushed)
+        return false;
+    chain_flush(core);
+    return true;
+}
+
+static bool loop_housekeeping(struct core *core)
+{
+    if (core->now_ns < core->housekeeping_due_ns)
+        return false;
+    core->running = "housekeeping";
+    core->housekeeping_due_ns = core->now_ns + HOUSEKEEPING_MS * 1000000ull;
+    for (unsigned i = 0; i < core->nic_count; i++)
+        core->nic[i].driver->attend(&core->nic[i]);
+    if (report_run(core))
+        core->housekeeping_due_ns = core->now_ns; /* more lines to come: next turn */
+    core_account(core, core->time_ns[PHASE_HOUSEKEEPING]);
+    return true;
+}
+
+bool loop_turn(struct core *core)
+{
+    core->now_ns = arch_clock_ns();
+    bool worked = loop_events(core);
+    worked |= loop_receive(core);
+    worked |= loop_timers(core);
+    worked |= loop_yielded(core);
+    worked |= loop_flush(core);
+    worked |= loop_housekeeping(core);
+    return worked;
+}
+
+static void loop_arm(struct core *core, bool on)
+{
+    core->armed = on;
+    for (unsigned i = 0; i < core->nic_count; i++)
+        core->nic[i].driver->interrupts(&core->nic[i], on);
+}
+
+static uint64_t loop_wake_ns(const struct core *core)
+{
+    uint64_t wake_ns = core->housekeeping_due_ns;
+    if (core->timers_due_ns < wake_ns)
+        wake_ns = core->timers_due_ns;
+    for (unsigned i = 0; i < core->nic_count; i++)
+        if (nic_present(&core->nic[i]) && !core->nic[i].interrupts_work) {
+            uint64_t blind_ns = core->now_ns + IDLE_BLIND_US * 1000ull;
+            return blind_ns < wake_ns ? blind_ns : wake_ns;
+        }
+    return wake_ns;
+}
+
+/* No lost wake-up, in two empty turns. The first lets the nics interrupt; the second has looked at every ring,
+ * event and timer after that, and found nothing. A frame that arrives later than that look raises an
+ * interrupt, which stays pending (interrupts are off) until arch_idle takes it and so ends at once. A
+ * frame that arrived before the look was found by it. */
+void loop_nothing(struct core *core)
+{
+    arch_pause();
+    core_account(core, core->time_ns[PHASE_POLLING]);
+    if (core->idle_mode == IDLE_POLL)
+        return;
+    if (!core->armed) {
+        if (core->idle_mode == IDLE_HALT ||
+            core->now_ns - core->worked_ns >= IDLE_SPIN_US * 1000ull)
+            loop_arm(core, true);
+        return;
+    }
+    core->running = "idle";
+    arch_idle(loop_wake_ns(core));
+    ++*core->sleeps;
+    core_account(core, core->time_ns[PHASE_IDLE]);
+}
+
+void loop_run(struct core *core)
+{
+    while (!core->stop && !arch_stop_wanted()) {
+        ++*core->turns;
+        if (!loop_turn(core)) {
+            loop_nothing(core);
+            continue;
+        }
+        ++*core->turns_worked;
+        core->worked_ns = core->now_ns;
+        if (core->armed)
+            loop_arm(core, false);
+    }
+}

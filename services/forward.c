@@ -1,0 +1,78 @@
+/* forward: passes IPv4 packets on between nics (RFC 1812 5).
+ *
+ * The classifier has looked up the route; forward checks what RFC 1812 wants checked, counts the time to
+ * live down and sends the frame towards the next hop, whose MAC address arp's transmit filter fills in. It does not
+ * fragment: a packet too big for the next link is answered by "fragmentation needed" whether it allows
+ * fragments or not, as IPv6 does. It sends no redirects, and obeys no source routes (the classifier
+ * drops them).
+ *
+ * Counters  forward.forwarded
+ * Drops     ip-ttl (told to the sender), ip-no-route (told), ip-too-big (told), nic-down (told), ip-not-for-us
+ *           (from or to a link-local address: never to be forwarded, RFC 3927 7)
+ * Cost      one frame: some thirty instructions */
+#include "kernel/service.h"
+#include "wire/icmp.h"
+
+extern const struct service service_forward;
+
+#define LINK_LOCAL_PREFIX 0xa9fe /* 169.254.0.0/16 */
+
+struct forward {
+    uint64_t *forwarded;
+};
+
+static int forward_start(struct service_self *self)
+{
+    struct forward *forward = self->state;
+    forward->forwarded = service_counter(self, "forwarded", "packets passed on");
+    return 0;
+}
+
+static inline enum verdict forward_judge(struct service_self *self, struct frame *frame)
+{
+    struct forward *forward = self->state;
+    struct ipv4_header *ip = (struct ipv4_header *)(frame->data + frame->l3);
+    const struct route *route = service_route(self, frame->route);
+    if (__builtin_expect(route->type != ROUTE_UNICAST, 0))
+        return service_reject(frame, DROP_IP_NO_ROUTE, ICMP_UNREACHABLE, ICMP_UNREACHABLE_NET, 0);
+    uint32_t to = be32_get(ip->to);
+    if (__builtin_expect(be32_get(ip->from) >> 16 == LINK_LOCAL_PREFIX || to >> 16 == LINK_LOCAL_PREFIX, 0))
+        return service_drop_for(frame, DROP_IP_NOT_FOR_US);
+    if (__builtin_expect(ip->ttl <= 1, 0))
+        return service_reject(frame, DROP_IP_TTL, ICMP_TIME_EXCEEDED, ICMP_TIME_EXCEEDED_TTL, 0);
+    const struct nic *out = service_nic(self, route->nic);
+    unsigned bytes = (unsigned)frame->end - frame->l3;
+    if (__builtin_expect(bytes > out->mtu, 0))
+        return service_reject(frame, DROP_IP_TOO_BIG, ICMP_UNREACHABLE, ICMP_UNREACHABLE_TOO_BIG,
+                              out->mtu);
+    if (__builtin_expect(!out->link_up, 0))
+        return service_reject(frame, DROP_NIC_DOWN, ICMP_UNREACHABLE, ICMP_UNREACHABLE_HOST, 0);
+
+    /* RFC 1624: the word of ttl and protocol shrinks by 0x0100, so the checksum grows by it, end-around. */
+    uint32_t sum = (uint32_t)ip->checksum.raw + be16(0x0100).raw;
+    ip->checksum.raw = (uint16_t)(sum + (sum >> 16));
+    ip->ttl--;
+    frame->received_on = frame->nic;
+    frame->flags |= FRAME_FORWARDED;
+    frame->nic = route->nic;
+    frame->next_hop = route->gateway ? route->gateway : to;
+    frame->length = frame->end;
+    frame->kind = FRAME_RESOLVE;
+    ++*forward->forwarded;
+    service_send(self, frame);
+    return VERDICT_CONSUMED;
+}
+
+static void forward_receive(struct service_self *self, struct batch *batch)
+{
+    service_each(self, batch, forward_judge);
+}
+
+const struct service service_forward = {
+    .name = "forward",
+    .help = "has no settings",
+    .receive_kinds = FRAME_FORWARD,
+    .state_bytes = sizeof(struct forward),
+    .start = forward_start,
+    .receive = forward_receive,
+};

@@ -1,0 +1,170 @@
+"""One Piglet, and Linux hosts in namespaces on its wires; the same on every machine."""
+import os
+import socket
+import time
+
+from lab import console, machine
+from lab.namespace import Namespace
+
+QEMU_MACHINES = ("q35-e1000", "pc-e1000", "q35-e1000e", "pc-e1000e")
+MACHINES = (*QEMU_MACHINES, "hosted-tap")
+ALL_MACHINES = (*MACHINES, "hosted-packet")  # where the wire's kind matters
+DUMP_EVERY_S = 1
+ETH_P_ALL = 0x0003
+SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23  # linux/if_packet.h
+
+live = []  # every Piglet that runs now
+figures = []  # lines for the end of the report
+
+
+class Host:
+    """A Linux host at the far end of one of Piglet's wires."""
+
+    def __init__(self, addresses):
+        self.addresses = addresses
+        self.namespace = Namespace()
+        self.interface = None
+
+    @property
+    def address(self):
+        return self.addresses[0].split("/")[0]
+
+    @property
+    def mac(self):
+        return self.namespace.mac(self.interface)
+
+    def run(self, command, **options):
+        """A command on this host; `{wire}` in it is the wire's interface."""
+        return self.namespace.run(command.format(wire=self.interface), **options)
+
+    def raw_socket(self):
+        """A socket to send whole frames by and receive Piglet's."""
+        raw = self.namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        raw.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+        raw.bind((self.interface, ETH_P_ALL))
+        return raw
+
+    def ping(self, address, count=1, options=""):
+        """ping's result; a lost request is an exit status of 1."""
+        return self.run(f"ping -n -c {count} -i 0.01 -W 2 {options} {address}", check=False)
+
+    def answers(self, address, attempts=3):
+        return any(self.ping(address).returncode == 0 for _ in range(attempts))
+
+
+class Site:
+    """Boots Piglet on `name` with a nic a host. `hosts`: lists of addresses of each host's end."""
+
+    def __init__(self, name, words, hosts=(("10.0.0.1/24",),), models=None, devices=(), wait=True):
+        self.name = name
+        self.hosts = [Host(addresses) for addresses in hosts]
+        self.piglet, self._spare = None, []
+        words = f"{words} dump={DUMP_EVERY_S}".strip()
+        try:
+            if self.hosted:
+                self._start_hosted(words, devices)
+            else:
+                self._start_qemu(words, models, devices)
+            live.append(self)
+            if wait:
+                self.piglet.wait_ready()
+            self._plug_moved()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def hosted(self):
+        return self.name.startswith("hosted")
+
+    @property
+    def console(self):
+        return self.piglet.console
+
+    @property
+    def host(self):
+        return self.hosts[0]
+
+    def _start_qemu(self, words, models, devices):
+        board, model = self.name.split("-")
+        taps = []
+        for host in self.hosts:
+            host.interface = "wire"
+            taps.append(host.namespace.tap("wire", *host.addresses))
+        models = models or [model] * len(taps)
+        nics = [(model, machine.tap_netdev(tap)) for model, tap in zip(models, taps)]
+        self.piglet = machine.Qemu(artefact("x86_64", "piglet.elf"), f"console=ttyS0 {words}", board, "64M", nics,
+                                   devices, fds=[tap.fd for tap in taps])
+
+    def _start_hosted(self, words, devices):
+        place = self.hosts[0].namespace if self.hosts else Namespace()
+        self._spare = [] if self.hosts else [place]
+        kind = self.name.split("-")[1]
+        if kind == "packet":
+            place = Namespace()
+            self._spare = [place]
+        for i, host in enumerate(self.hosts):
+            host.interface = f"wire{i}"
+            if kind == "packet":
+                self._veth(place, host)
+            else:  # all taps are where the process can open them; the others' hosts get theirs when it has
+                place.tap(host.interface, *(host.addresses if i == 0 else ()), persistent=True)
+        nics = [f"{kind}:{host.interface}" for host in self.hosts] + list(devices)
+        self.piglet = machine.Hosted(artefact("hosted", "piglet"), words, nics, place)
+
+    @staticmethod
+    def _veth(place, host):
+        """A cable between the host and Piglet's namespace, whose own stack has no address and stays silent."""
+        name = host.interface
+        place.run(f"ip link add {name} type veth peer name {name} netns {host.namespace.path}")
+        host.namespace.interface_up(name, *host.addresses)
+        place.run(f"ip link set {name} arp off addrgenmode none up")
+
+    def _plug_moved(self):
+        if self.name == "hosted-tap":
+            for host in self.hosts[1:]:
+                self.hosts[0].namespace.move(host.interface, host.namespace, *host.addresses)
+
+    def mac(self, nic=0):
+        """Piglet's own MAC address, as it says."""
+        return self.console.find(console.nic_found(f"nic{nic}"))["mac"]
+
+    def counters(self):
+        return self.piglet.counters()
+
+    def drops_since(self, before):
+        """Which drop counters grew since `before`, and by how much."""
+        now = self.counters()
+        return {name.removeprefix("drop."): value - before.get(name, 0) for name, value in now.items()
+                if name.startswith("drop.") and value != before.get(name, 0)}
+
+    def close(self):
+        """Ends it all; the exit status (QEMU's says nothing)."""
+        if self in live:
+            live.remove(self)
+        status = self.piglet.stop() if self.piglet else 0
+        for host in self.hosts:
+            host.namespace.close()
+        for place in self._spare:
+            place.close()
+        return status
+
+
+def artefact(*path):
+    """A build's file; its absence is a failure, not a reason to skip."""
+    name = os.path.join(machine.build_directory(), *path)
+    assert os.path.exists(name), f"{name} is not built"
+    return name
+
+
+def collect(raw, seconds):
+    """Piglet's frames that come in by a raw socket within the time."""
+    frames = []
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        raw.settimeout(left)
+        try:
+            frames.append(raw.recv(65536))
+        except TimeoutError:
+            break
+    return frames

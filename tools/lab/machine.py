@@ -1,0 +1,142 @@
+"""Starting Piglet: in QEMU, or as a Linux process. Both give the same handle to tests and demos."""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+from . import console
+from .namespace import LabError, tied
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+READY_TIMEOUT_S = 20  # a boot takes half a second; on a busy computer several
+STOP_TIMEOUT_S = 5
+MAC_FIRST = 0x525400123456
+
+
+def build_directory():
+    return os.path.join(ROOT, os.environ.get("BUILD") or "build")
+
+
+def mac_of(index):
+    return ":".join(f"{byte:02x}" for byte in (MAC_FIRST + index).to_bytes(6, "big"))
+
+
+class Machine:
+    """A running Piglet. `started` is the time.monotonic() just before its program was started."""
+
+    def __init__(self, command, namespace=None, sink=None, pass_fds=()):
+        self.command = command
+        self.started = time.monotonic()
+        options = dict(stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       pass_fds=pass_fds, start_new_session=True)
+        if namespace:
+            with namespace:
+                self.process = subprocess.Popen(tied(command), **options)
+        else:
+            self.process = subprocess.Popen(tied(command), **options)
+        self.console = console.Console(self.process.stdout, sink)
+
+    def wait_ready(self, timeout=READY_TIMEOUT_S):
+        self.console.wait(console.READY, timeout)
+        return self
+
+    def counters(self):
+        return self.console.counters()
+
+    def failure(self):
+        """Why this machine is broken: a line, or None."""
+        if self.console.trouble:
+            return self.console.trouble
+        if self.process.poll() is not None:
+            return f"ended with status {self.process.returncode}"
+        return None
+
+    def stop(self):
+        """Ends it in order, and gives its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        return self.process.wait()
+
+
+class Qemu(Machine):
+    """Piglet in QEMU under TCG. `nics`: (model, netdev arguments) pairs, in PCI order."""
+
+    def __init__(self, elf, words, machine="q35", memory="64M", nics=(), extra=(), sink=None, fds=()):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = qemu_command(elf, words, machine, memory, nics,
+                                   ["-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
+                                    "-mon", "chardev=qmp,mode=control", *extra])
+            super().__init__(command, None, sink, (theirs.fileno(), *fds))
+        ours.settimeout(10)
+        self._qmp_socket, self._qmp = ours, None
+
+    def qmp(self, execute, **arguments):
+        """One QMP command, with its answer."""
+        if self._qmp is None:
+            self._qmp = self._qmp_socket.makefile("rw", encoding="utf-8")
+            self._qmp.readline()  # the greeting
+            self.qmp("qmp_capabilities")
+        self._qmp.write(json.dumps({"execute": execute, "arguments": arguments}) + "\n")
+        self._qmp.flush()
+        while True:
+            answer = json.loads(self._qmp.readline())
+            if "error" in answer:
+                raise AssertionError(f"QMP {execute}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def set_link(self, nic, up):
+        self.qmp("set_link", name=f"nic{nic}", up=up)
+
+    def stop(self):
+        status = super().stop()
+        if self._qmp:
+            self._qmp.close()
+        self._qmp_socket.close()
+        return status
+
+
+def qemu_command(elf, words, machine, memory, nics, extra=()):
+    if not shutil.which("qemu-system-x86_64"):
+        raise LabError("qemu-system-x86_64 is missing", "sudo apt-get install qemu-system-x86")
+    command = ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg", "-m", memory, "-nodefaults",
+               "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
+               "-kernel", elf, "-append", words]
+    for i, (model, netdev) in enumerate(nics):
+        # Option ROMs are for booting from the network; loading them takes a tenth of a second.
+        command += ["-netdev", f"{netdev},id=wire{i}",
+                    "-device", f"{model},id=nic{i},netdev=wire{i},mac={mac_of(i)},romfile="]
+    return command + list(extra)
+
+
+def tap_netdev(tap):
+    """QEMU's -netdev for a tap of ours, whichever namespace it is in."""
+    return f"tap,fd={tap.fd}"
+
+
+def user_netdev(forward_port):
+    return f"user,restrict=on,hostfwd=udp:127.0.0.1:{forward_port}-:7"
+
+
+def dgram_netdev(local, remote):
+    return f"dgram,local.type=unix,local.path={local},remote.type=unix,remote.path={remote}"
+
+
+class Hosted(Machine):
+    """Piglet as a Linux process. `nics`: "tap:NAME" and its like, found in `namespace`."""
+
+    def __init__(self, program, words, nics=(), namespace=None, cpu=None, sink=None):
+        command = [program]
+        for nic in nics:
+            command += ["--nic", nic]
+        if cpu is not None:
+            command += ["--cpu", str(cpu)]
+        super().__init__([*command, "--", words], namespace, sink)

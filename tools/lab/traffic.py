@@ -1,0 +1,146 @@
+"""Traffic from the Linux host on Piglet's wire: first reply, live ping, UDP echo."""
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import time
+
+PROBE_EVERY_S = 0.005
+REPLY = re.compile(r"bytes from .*icmp_seq=(\d+).*time=([\d.]+) ms")
+NO_REPLY = re.compile(r"no answer yet for icmp_seq=(\d+)")
+ECHO_REPLY, ECHO_REQUEST = 0, 8
+
+
+def checksum(data):
+    """RFC 1071."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def echo_request(ident, sequence, payload=b"piglet first reply"):
+    header = struct.pack("!BBHHH", ECHO_REQUEST, 0, 0, ident, sequence)
+    total = checksum(header + payload)
+    return struct.pack("!BBHHH", ECHO_REQUEST, 0, total, ident, sequence) + payload
+
+
+def first_reply(raw, address, timeout, alive=lambda: True):
+    """Sends echo requests by a raw ICMP socket until one is answered: time.monotonic() then, or None."""
+    ident = os.getpid() & 0xffff
+    deadline = time.monotonic() + timeout
+    sequence = 0
+    while time.monotonic() < deadline and alive():
+        try:
+            raw.sendto(echo_request(ident, sequence & 0xffff), (address, 0))
+        except OSError:
+            pass  # no answer to ARP yet
+        sequence += 1
+        until = time.monotonic() + PROBE_EVERY_S
+        while (left := until - time.monotonic()) > 0:
+            if not select.select([raw], [], [], left)[0]:
+                break
+            try:
+                packet = raw.recv(2048)
+            except OSError:  # an earlier request's "host unreachable"
+                continue
+            icmp = packet[(packet[0] & 15) * 4:]
+            if icmp[0] == ECHO_REPLY and struct.unpack("!H", icmp[4:6])[0] == ident:
+                return time.monotonic()
+    return None
+
+
+class Tally:
+    """What was sent and what came back, in the words of ping."""
+
+    def __init__(self):
+        self.sent = self.received = 0
+        self.times_ms = []
+
+    def reply(self, sequence, time_ms):
+        self.sent = max(self.sent, sequence)
+        self.received += 1
+        self.times_ms.append(time_ms)
+
+    def lost(self, sequence):
+        self.sent = max(self.sent, sequence)
+
+    @property
+    def text(self):
+        loss = 100 * (self.sent - self.received) / self.sent if self.sent else 0
+        words = f"{self.sent} sent, {self.received} received, {loss:.0f} % lost"
+        if self.times_ms:
+            mean = sum(self.times_ms) / len(self.times_ms)
+            words += f", round trip min/avg/max {min(self.times_ms):.2f}/{mean:.2f}/{max(self.times_ms):.2f} ms"
+        return words
+
+
+class Ping:
+    """The host's own ping program, read line by line."""
+
+    def __init__(self, address, interval_s, start):
+        self.tally = Tally()
+        self._child = start(["ping", "-n", "-O", "-i", str(interval_s), address])
+
+    def next(self, timeout):
+        """The next line worth showing within the time, or None."""
+        if not select.select([self._child.stdout], [], [], timeout)[0]:
+            return None
+        line = self._child.stdout.readline().rstrip()
+        if match := REPLY.search(line):
+            self.tally.reply(int(match[1]), float(match[2]))
+        elif match := NO_REPLY.search(line):
+            self.tally.lost(int(match[1]))
+        elif not line and self._child.poll() is not None:
+            raise RuntimeError(f"ping ended with status {self._child.returncode}")
+        return line or None
+
+    def stop(self):
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGINT)
+        self._child.wait(5)
+
+
+class UdpEcho:
+    """Round trips through a UDP echo port, shown as ping would."""
+
+    def __init__(self, port, interval_s):
+        self.tally = Tally()
+        self._interval_s = interval_s
+        self._next = time.monotonic()
+        self._sequence = 0
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.connect(("127.0.0.1", port))
+
+    def once(self, timeout):
+        """One round trip: its time in ms, or None."""
+        self._sequence += 1
+        payload = struct.pack("!Q", self._sequence) + b"piglet"
+        started = time.monotonic()
+        try:
+            self._socket.send(payload)
+            while (left := started + timeout - time.monotonic()) > 0:
+                if select.select([self._socket], [], [], left)[0] and self._socket.recv(2048) == payload:
+                    return (time.monotonic() - started) * 1000
+        except OSError:
+            pass  # the port is not there yet
+        return None
+
+    def next(self, timeout):
+        wait = self._next - time.monotonic()
+        if wait > 0:
+            time.sleep(min(wait, timeout))
+            return None
+        self._next = time.monotonic() + self._interval_s
+        time_ms = self.once(timeout)
+        if time_ms is None:
+            self.tally.lost(self._sequence)
+            return f"no answer to datagram {self._sequence}"
+        self.tally.reply(self._sequence, time_ms)
+        return f"14 bytes back from UDP port 7: seq={self._sequence} time={time_ms:.2f} ms"
+
+    def stop(self):
+        self._socket.close()
