@@ -24,7 +24,7 @@ enum {
     YIELDED_BUDGET = 64, /* yielded frames taken up in one turn */
     DEVICES_MAX = 32,    /* on the machine, nics or not */
     FRAMES_MIN = 512,  /* below this a nic's rings starve: refuse to start */
-    FRAMES_MAX = 8192, /* 17 MiB; more only hides a sender that is too fast */
+    FRAMES_MAX = 4096, /* 9 MiB; more only hides a sender that is too fast */
 };
 
 /* Where the time of a turn goes. The accounts of the phases and of the services sum to all time. */

@@ -56,7 +56,7 @@ static uint64_t acpi_root(uint64_t address, acpi_map *map, unsigned *width)
     const uint8_t *rsdp = address ? map(address, RSDP_BYTES_1) : NULL;
     if (!rsdp || memcmp(rsdp, "RSD PTR ", 8) != 0 || !acpi_sum_good(rsdp, RSDP_BYTES_1))
         return 0;
-    *width = 4;
+
     uint64_t root = acpi_number(rsdp + RSDP_RSDT, 4);
     if (rsdp[RSDP_REVISION] >= 2) {
         rsdp = map(address, RSDP_BYTES_2);
@@ -82,7 +82,7 @@ static struct acpi_ecam acpi_mcfg(const uint8_t *mcfg, uint32_t bytes)
 
 struct acpi_ecam acpi_find_ecam(uint64_t rsdp, acpi_map *map)
 {
-    unsigned width;
+    unsigned width = 4;
     uint32_t bytes, table_bytes;
     const uint8_t *root = acpi_table(acpi_root(rsdp, map, &width), map, &bytes);
     for (uint32_t i = 0; root && i < ACPI_TABLES_MAX && HEADER_BYTES + (i + 1) * width <= bytes; i++) {

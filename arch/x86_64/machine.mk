@@ -11,7 +11,7 @@ X86_64_NEWLIB := $(BUILD)/newlib/lib/libc.a
 X86_64_CFLAGS = $(CSTD) -O2 -g $(WARNINGS) $(INCLUDES) -Iarch/x86_64 $(DEFINES) \
 	-mcmodel=kernel -mno-red-zone -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none \
 	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
-	-nostdinc -isystem $(BUILD)/newlib/include -isystem $(shell $(CC) -print-file-name=include) \
+	-nostdinc -isystem $(shell $(CC) -print-file-name=include) -isystem $(BUILD)/newlib/include \
 	-U__linux__ -U__linux -Ulinux -U__unix__ -U__unix -Uunix -U__gnu_linux__
 X86_64_LDFLAGS = -nostdlib -static -no-pie -Wl,-T,link.ld -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments

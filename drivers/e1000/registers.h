@@ -1,51 +1,53 @@
-/* Registers of the 8254x and 82574 gigabit controllers that we use: one table, for driver and model.
+/* Registers of the 8254x and 82574 gigabit controllers that we use: a table, for driver and model.
  *
  * Names, offsets and modes as in the "PCI/PCI-X Family of Gigabit Ethernet Controllers Software
- * Developer's Manual" (8254x), whose section the last column gives; RFCTL is the 82574L datasheet's.
- * Modes: RW; RO; RC is cleared by reading; W1C by writing ones; WO reads as nothing useful. */
+ * Developer's Manual" (8254x), whose section the last column gives; RFCTL is in the 82574L
+ * datasheet only. Modes: RW; RO; RC is cleared by reading; S sets and C clears the bits written as
+ * ones. */
 #ifndef DRIVERS_E1000_REGISTERS_H
 #define DRIVERS_E1000_REGISTERS_H
 
 /* name, offset, mode, section */
-#define E1000_REGISTERS(X)             \
-    X(CTRL, 0x0000, RW, "13.4.1")      \
-    X(STATUS, 0x0008, RO, "13.4.2")    \
-    X(EECD, 0x0010, RW, "13.4.3")      \
-    X(EERD, 0x0014, RW, "13.4.4")      \
-    X(FCAL, 0x0028, RW, "13.4.8")      \
-    X(FCAH, 0x002c, RW, "13.4.9")      \
-    X(FCT, 0x0030, RW, "13.4.10")      \
-    X(ICR, 0x00c0, RC, "13.4.17")      \
-    X(ITR, 0x00c4, RW, "13.4.18")      \
-    X(IMS, 0x00d0, RW, "13.4.20")      \
-    X(IMC, 0x00d8, WO, "13.4.21")      \
-    X(RCTL, 0x0100, RW, "13.4.22")     \
-    X(FCTTV, 0x0170, RW, "13.4.12")    \
-    X(TCTL, 0x0400, RW, "13.4.33")     \
-    X(TIPG, 0x0410, RW, "13.4.34")     \
-    X(RDBAL, 0x2800, RW, "13.4.25")    \
-    X(RDBAH, 0x2804, RW, "13.4.26")    \
-    X(RDLEN, 0x2808, RW, "13.4.27")    \
-    X(RDH, 0x2810, RW, "13.4.28")      \
-    X(RDT, 0x2818, RW, "13.4.29")      \
-    X(RDTR, 0x2820, RW, "13.4.30")     \
-    X(RADV, 0x282c, RW, "13.4.31")     \
-    X(TDBAL, 0x3800, RW, "13.4.36")    \
-    X(TDBAH, 0x3804, RW, "13.4.37")    \
-    X(TDLEN, 0x3808, RW, "13.4.38")    \
-    X(TDH, 0x3810, RW, "13.4.39")      \
-    X(TDT, 0x3818, RW, "13.4.40")      \
-    X(CRCERRS, 0x4000, RC, "13.7.1")   \
-    X(ALGNERRC, 0x4004, RC, "13.7.2")  \
-    X(RXERRC, 0x400c, RC, "13.7.4")    \
-    X(MPC, 0x4010, RC, "13.7.5")       \
-    X(ECOL, 0x4018, RC, "13.7.7")      \
-    X(LATECOL, 0x4020, RC, "13.7.9")   \
-    X(RLEC, 0x4040, RC, "13.7.15")     \
-    X(RXCSUM, 0x5000, RW, "13.4.47")   \
-    X(RFCTL, 0x5008, RW, "82574 10.2.5.16") \
-    X(MTA, 0x5200, RW, "13.5.1")       \
-    X(RAL, 0x5400, RW, "13.5.2")       \
+#define E1000_REGISTERS(X)                                                                         \
+    X(CTRL, 0x0000, RW, "13.4.1")                                                                  \
+    X(STATUS, 0x0008, RO, "13.4.2")                                                                \
+    X(EECD, 0x0010, RW, "13.4.3")                                                                  \
+    X(EERD, 0x0014, RW, "13.4.4")                                                                  \
+    X(FCAL, 0x0028, RW, "13.4.8")                                                                  \
+    X(FCAH, 0x002c, RW, "13.4.9")                                                                  \
+    X(FCT, 0x0030, RW, "13.4.10")                                                                  \
+    X(ICR, 0x00c0, RC, "13.4.17")                                                                  \
+    X(ITR, 0x00c4, RW, "13.4.18")                                                                  \
+    X(IMS, 0x00d0, S, "13.4.20")                                                                   \
+    X(IMC, 0x00d8, C, "13.4.21")                                                                   \
+    X(RCTL, 0x0100, RW, "13.4.22")                                                                 \
+    X(FCTTV, 0x0170, RW, "13.4.12")                                                                \
+    X(TCTL, 0x0400, RW, "13.4.33")                                                                 \
+    X(TIPG, 0x0410, RW, "13.4.34")                                                                 \
+    X(RDBAL, 0x2800, RW, "13.4.25")                                                                \
+    X(RDBAH, 0x2804, RW, "13.4.26")                                                                \
+    X(RDLEN, 0x2808, RW, "13.4.27")                                                                \
+    X(RDH, 0x2810, RW, "13.4.28")                                                                  \
+    X(RDT, 0x2818, RW, "13.4.29")                                                                  \
+    X(RDTR, 0x2820, RW, "13.4.30")                                                                 \
+    X(RADV, 0x282c, RW, "13.4.31")                                                                 \
+    X(TDBAL, 0x3800, RW, "13.4.36")                                                                \
+    X(TDBAH, 0x3804, RW, "13.4.37")                                                                \
+    X(TDLEN, 0x3808, RW, "13.4.38")                                                                \
+    X(TDH, 0x3810, RW, "13.4.39")                                                                  \
+    X(TDT, 0x3818, RW, "13.4.40")                                                                  \
+    X(TXDCTL, 0x3828, RW, "13.4.43")                                                               \
+    X(CRCERRS, 0x4000, RC, "13.7.1")                                                               \
+    X(ALGNERRC, 0x4004, RC, "13.7.2")                                                              \
+    X(RXERRC, 0x400c, RC, "13.7.4")                                                                \
+    X(MPC, 0x4010, RC, "13.7.5")                                                                   \
+    X(ECOL, 0x4018, RC, "13.7.7")                                                                  \
+    X(LATECOL, 0x4020, RC, "13.7.9")                                                               \
+    X(RLEC, 0x4040, RC, "13.7.15")                                                                 \
+    X(RXCSUM, 0x5000, RW, "13.4.47")                                                               \
+    X(RFCTL, 0x5008, RW, "82574")                                                                  \
+    X(MTA, 0x5200, RW, "13.5.1")                                                                   \
+    X(RAL, 0x5400, RW, "13.5.2")                                                                   \
     X(RAH, 0x5404, RW, "13.5.3")
 
 enum e1000_register {
@@ -62,10 +64,15 @@ enum {
     E1000_EEPROM_SUM = 0xbaba,
 };
 
-#define E1000_CTRL_MASTER_DISABLE (1u << 2) /* 82574: stop asking for the bus */
-#define E1000_CTRL_ASDE           (1u << 5) /* take the speed the PHY found */
-#define E1000_CTRL_SLU            (1u << 6) /* set link up: listen to the PHY */
+#define E1000_CTRL_MASTER_DISABLE (1u << 2)  /* 82574: stop asking for the bus */
+#define E1000_CTRL_LRST           (1u << 3)  /* link reset */
+#define E1000_CTRL_ASDE           (1u << 5)  /* take the speed the PHY found */
+#define E1000_CTRL_SLU            (1u << 6)  /* set link up: listen to the PHY */
+#define E1000_CTRL_ILOS           (1u << 7)  /* invert loss of signal */
+#define E1000_CTRL_FORCE          (3u << 11) /* forced speed, forced duplex */
 #define E1000_CTRL_RST            (1u << 26)
+#define E1000_CTRL_FLOW           (3u << 27) /* obey and send pause frames */
+#define E1000_CTRL_VME            (1u << 30) /* take VLAN tags out */
 
 #define E1000_STATUS_LU            (1u << 1)
 #define E1000_STATUS_SPEED(status) ((status) >> 6 & 3) /* 10, 100, 1000, 1000 Mb/s */
@@ -80,17 +87,19 @@ enum {
 #define E1000_ICR_RXT0 (1u << 7) /* frame received (RDTR is 0) */
 
 #define E1000_RCTL_EN         (1u << 1)
-#define E1000_RCTL_LPE        (1u << 5)      /* frames longer than 1,522 bytes */
+#define E1000_RCTL_LPE        (1u << 5) /* frames longer than 1,522 bytes */
 #define E1000_RCTL_BSIZE_MASK (3u << 16 | 1u << 25)
 #define E1000_RCTL_BSIZE_2048 (0u << 16)
-#define E1000_RCTL_BAM        (1u << 15)     /* broadcasts */
-#define E1000_RCTL_SECRC      (1u << 26)     /* leave the FCS out */
+#define E1000_RCTL_BAM        (1u << 15) /* broadcasts */
+#define E1000_RCTL_SECRC      (1u << 26) /* leave the FCS out */
 
 #define E1000_TCTL_EN   (1u << 1)
-#define E1000_TCTL_PSP  (1u << 3)    /* pad to 64 bytes */
-#define E1000_TCTL_CT   (0x0fu << 4) /* tries against collisions: 802.3's 16 */
+#define E1000_TCTL_PSP  (1u << 3)     /* pad to 64 bytes */
+#define E1000_TCTL_CT   (0x0fu << 4)  /* tries against collisions: 802.3's 16 */
 #define E1000_TCTL_COLD (0x40u << 12) /* collision distance in full duplex: 64 bytes */
-#define E1000_TCTL_MULR (1u << 28)   /* 82574: several memory reads under way */
+#define E1000_TCTL_MULR (1u << 28)    /* 82574: several memory reads under way */
+
+#define E1000_TXDCTL_COUNT_DESC (1u << 22) /* 82574: to be written as 1 */
 
 #define E1000_TIPG_VALUE(ipgt, ipgr1, ipgr2) ((ipgt) | (ipgr1) << 10 | (ipgr2) << 20)
 

@@ -27,8 +27,8 @@ int intel_rings_create(struct nic *nic, struct arch_mmio mmio, uint32_t receive_
         nic_log(nic, LOG_ERROR, "no memory for descriptor rings");
         return ERR_NO_MEMORY;
     }
-    rings->receive.expect = INTEL_RX_EOP;
-    rings->receive.expect_mask = INTEL_RX_EOP | (uint64_t)errors << INTEL_RX_ERROR_SHIFT;
+    rings->receive.expect = INTEL_RX_DD | INTEL_RX_EOP;
+    rings->receive.expect_mask = rings->receive.expect | (uint64_t)errors << INTEL_RX_ERROR_SHIFT;
     rings->receive.unusable = nic_counter(
         nic, "rx_unusable", "receive descriptors with an error, no end or an impossible length");
     rings->transmit.free = INTEL_RING - 1;
@@ -61,54 +61,49 @@ void intel_receive_offer(struct intel_ring *ring)
     arch_mmio_write32(ring->mmio, ring->tail_register, (ring->next - 1) & INTEL_MASK);
 }
 
-/* Takes the received frame out of its place and puts a fresh one there. NULL: it stays in the ring. */
-static inline struct frame *intel_receive_swap(struct nic *nic, struct intel_ring *ring,
-                                               unsigned index, uint64_t word)
-{
-    /* Frames never span descriptors: buffers hold 2,048 bytes and the device takes no more than
-     * 1,522 (no LPE). One without EOP is as broken as one with an error. */
-    if (__builtin_expect((word & ring->expect_mask) != ring->expect ||
-                             INTEL_RX_LENGTH(word) > FRAME_ROOM,
-                         0)) {
-        ++*ring->unusable;
-        return NULL;
-    }
-    struct frame *fresh = frame_alloc(nic->pool);
-    if (__builtin_expect(!fresh, 0)) {
-        nic_drop(nic, DROP_NO_FRAME);
-        return NULL;
-    }
-    struct frame *full = ring->frame[index];
-    __builtin_prefetch(full->data);
-    fresh->owner = FRAME_OF_RECEIVE_RING;
-    ring->frame[index] = fresh;
-    ring->descriptor[index].address = frame_dma(fresh);
-    full->owner = FRAME_OF_LOOP;
-    full->length = (uint16_t)INTEL_RX_LENGTH(word);
-    full->nic = nic->index;
-    full->flags = 0; /* data still is where frame_alloc put it */
-    return full;
-}
-
+/* Everything a good frame's word must say is compared at once, DD included. Frames never span
+ * descriptors: buffers hold 2,048 bytes and the device takes no more than 1,522 (no LPE), so that
+ * one without EOP is as broken as one with an error. Broken ones, and those the pool has no
+ * replacement for (it counts them, as DROP_NO_FRAME), stay in the ring. */
 unsigned intel_receive(struct nic *nic, struct frame **frames, unsigned max)
 {
     struct intel_ring *ring = &((struct intel_rings *)nic->driver_state)->receive;
-    unsigned count = 0, start = ring->next, next = start;
-    uint64_t word = ring->descriptor[next].word;
-    if (!(word & INTEL_RX_DD))
-        return 0;
-    do {
+    struct frame_pool *pool = nic->pool;
+    const uint64_t mask = ring->expect_mask, expect = ring->expect;
+    const uint8_t nic_index = nic->index;
+    struct frame **out = frames, **end = frames + max;
+    unsigned next = ring->next, kept = 0;
+    for (; out < end; next = (next + 1) & INTEL_MASK) {
+        struct intel_descriptor *descriptor = &ring->descriptor[next];
+        uint64_t word = descriptor->word;
+        bool good = (word & mask) == expect && INTEL_RX_LENGTH(word) <= FRAME_ROOM;
+        if (__builtin_expect(!good, 0) && !(word & INTEL_RX_DD))
+            break;
         arch_read_barrier(); /* the DD before what the device wrote ahead of it: the frame */
-        struct frame *frame = intel_receive_swap(nic, ring, next, word);
-        if (__builtin_expect(frame != NULL, 1))
-            frames[count++] = frame;
-        ring->descriptor[next].word = 0;
-        next = (next + 1) & INTEL_MASK;
-        word = ring->descriptor[next].word;
-    } while (word & INTEL_RX_DD && count < max && next != start); /* at most once round */
+        descriptor->word = 0;
+        struct frame *fresh = __builtin_expect(good, 1) ? frame_alloc(pool) : NULL;
+        if (__builtin_expect(!fresh, 0)) {
+            *ring->unusable += !good;
+            if (++kept == INTEL_RING)
+                end = out; /* once round, whatever the device writes meanwhile */
+            continue;
+        }
+        struct frame *full = ring->frame[next];
+        __builtin_prefetch((uint8_t *)full + FRAME_METADATA + FRAME_HEADROOM);
+        ring->frame[next] = fresh;
+        descriptor->address = frame_dma(fresh);
+        fresh->owner = FRAME_OF_RECEIVE_RING;
+        full->length = (uint16_t)INTEL_RX_LENGTH(word);
+        full->owner = FRAME_OF_LOOP;
+        full->nic = nic_index;
+        full->flags = 0; /* data still is where frame_alloc put it */
+        *out++ = full;
+    }
+    if (out == frames && kept == 0)
+        return 0;
     ring->next = next;
     intel_receive_offer(ring);
-    return count;
+    return (unsigned)(out - frames);
 }
 
 void intel_transmit_reclaim(struct nic *nic)

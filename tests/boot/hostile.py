@@ -138,8 +138,9 @@ def addresses(w):
     w.add("land-tcp", w.eth() / IP(src=w.piglet, dst=w.piglet) / TCP(sport=80, dport=80), "ip-source-ours", answers=0)
     for source in ("0.0.0.0", "127.0.0.1", "224.1.1.1", "240.0.0.1", "255.255.255.255", w.broadcast):
         w.add(f"source-{source}", w.ping(src=source), "ip-source-invalid", answers=0)
-    for to in ("127.0.0.1", "0.0.0.0", "240.0.0.1", "192.0.2.1"):
+    for to in ("127.0.0.1", "0.0.0.0", "240.0.0.1", "10.0.0.77"):
         w.add(f"to-{to}", w.ping(dst=to), "ip-not-for-us", answers=0)
+    w.add("to-nowhere", w.ping(dst="192.0.2.1"), "ip-no-route", answers=0)
     w.add("broadcast-frame-for-other", poke(w.ping(dst="192.0.2.1"), 0, *b"\xff" * 6), "ip-not-for-us", answers=0)
     w.add("smurf-subnet", poke(w.ping(dst=w.broadcast), 0, *b"\xff" * 6), "icmp-broadcast", answers=0)
     w.add("smurf-limited", poke(w.ping(dst="255.255.255.255"), 0, *b"\xff" * 6), "icmp-broadcast", answers=0)
@@ -179,10 +180,10 @@ def icmp(w):
     w.add("icmp-short", w.ip(proto=1) / Raw(b"\x08\0\0\0\0\0\0"), "icmp-too-short", answers=0)
     w.add("icmp-empty", w.ip(proto=1), "icmp-too-short", answers=0)
     w.add("icmp-checksum", w.ip() / ICMP(id=w.tag, chksum=0x1111) / Raw(b"x" * 33), "icmp-checksum", answers=0)
-    for kind in (0, 13, 15, 17, 37, 255):
+    for kind in (13, 15, 17, 37, 255):
         w.add(f"icmp-type-{kind}", w.ip() / ICMP(type=kind) / Raw(b"x" * 32), "icmp-unknown-type", answers=0)
-    for kind in (3, 4, 5, 11, 12):  # errors that quote nothing sensible: never answered (RFC 1122 3.2.2)
-        w.add(f"icmp-error-{kind}", w.ip() / ICMP(type=kind) / Raw(b"x" * 28), "icmp-unknown-type", answers=0)
+    for kind in (0, 3, 4, 5, 11, 12):  # replies and errors that nobody asked for: taken, never answered
+        w.add(f"icmp-type-{kind}", w.ip() / ICMP(type=kind) / Raw(b"x" * 28), (), answers=0)
 
 
 def udp(w):
@@ -213,9 +214,12 @@ def arp(w):
         w.add(f"arp-{name}", poke(w.arp(), 14 + offset, value), "arp-malformed", answers=0)
     w.add("arp-cut", cut(w.arp(), 14 + 5), "arp-malformed", answers=0)
     for operation in (0, 9):
-        w.add(f"arp-operation-{operation}", w.arp(op=operation), ("arp-malformed", "arp-not-for-us"), answers=0)
-    w.add("arp-sender-group", w.arp(hwsrc="01:00:5e:00:00:01"), "arp-sender-invalid", answers=0)
-    w.add("arp-sender-other", w.arp(hwsrc="52:54:00:66:66:66"), "arp-sender-invalid", answers=0)
+        w.add(f"arp-operation-{operation}", w.arp(op=operation), "arp-malformed", answers=0)
+    for name, mac in (("group", "01:00:5e:00:00:01"), ("zero", "00:00:00:00:00:00"), ("ours", w.piglet_mac)):
+        w.add(f"arp-sender-{name}", w.arp(hwsrc=mac), "arp-sender-invalid", answers=0)
+    for source in (w.broadcast, "224.0.0.1", "127.0.0.1"):
+        w.add(f"arp-sender-{source}", w.arp(psrc=source), "arp-sender-invalid", answers=0)
+    w.add("arp-probe", w.arp(psrc="0.0.0.0"), ())
     w.add("arp-for-other", w.arp(pdst="10.0.0.77"), "arp-not-for-us", answers=0)
     others = [f"10.0.{i >> 8}.{i & 255}" for i in range(1000, 1000 + STORM_FRAMES)]
     w.add("arp-storm-for-others", [raw(w.arp(pdst=other)) for other in others], "arp-not-for-us", answers=0)

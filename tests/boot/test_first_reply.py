@@ -18,6 +18,9 @@ MACHINES = ("q35-e1000", "q35-e1000e")
 ROUNDS = 5
 BOUND_MS = 1000  # for a busy computer; the figure itself is what counts, and is recorded
 GOAL_MS = 300
+# QEMU's e1000 receives nothing for a second of its clock after RCTL was written (set_rx_control in hw/net/e1000.c,
+# for guests that are slow to set up their rings); its e1000e does.
+DEAF_MS = {"e1000": 1000, "e1000e": 0}
 PROBE_EVERY_S = 0.002
 HOST_MAC, HOST, PIGLET = "52:54:00:00:00:01", "10.0.0.1", "10.0.0.2"
 
@@ -64,12 +67,13 @@ def first_reply_ms(model, directory):
 
 def test_first_reply_01_time(machine, lab, tmp_path):
     """Best and median of several boots, recorded; the bound leaves room for a busy computer."""
-    times = sorted(first_reply_ms(machine.split("-")[1], tmp_path) for _ in range(ROUNDS))
+    model = machine.split("-")[1]
+    times = sorted(first_reply_ms(model, tmp_path) for _ in range(ROUNDS))
     figures = {"best_ms": round(times[0], 1), "median_ms": round(statistics.median(times), 1),
-               "all_ms": [round(one, 1) for one in times], "goal_ms": GOAL_MS}
+               "all_ms": [round(one, 1) for one in times], "goal_ms": GOAL_MS, "of_that_qemu_is_deaf_ms": DEAF_MS[model]}
     wires.figures.append(f"{machine}: first reply best {figures['best_ms']} ms, median {figures['median_ms']} ms")
     record(machine, figures)
-    assert statistics.median(times) < BOUND_MS
+    assert statistics.median(times) < BOUND_MS + DEAF_MS[model]
 
 
 def record(name, figures):

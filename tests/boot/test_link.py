@@ -21,7 +21,7 @@ def test_link_01_down_and_up(site):
         mark = site.console.mark()
         set_link(site, False)
         site.console.wait(console.link_down("nic0"), since=mark)
-        assert ", 0 received" in site.host.run(f"ping -n -c 1 -W 0.2 {PIGLET}", check=False).stdout
+        assert site.host.run(f"ping -n -c 1 -W 0.2 {PIGLET}", check=False).returncode != 0
         set_link(site, True)
         site.console.wait(console.link_up("nic0"), since=mark)
         assert site.host.answers(PIGLET, attempts=5)

@@ -31,15 +31,15 @@ def address_taken(nic, address):
 
 
 def gateway_at(gateway):
-    return rf"\barp: gateway {re.escape(gateway)} is at (?P<mac>[0-9a-f:]{{17}})"
+    return rf"\barp: gateway {re.escape(gateway)} on (?P<nic>\w+) is at (?P<mac>[0-9a-f:]{{17}})"
 
 
 def gateway_silent(gateway):
-    return rf"\barp: gateway {re.escape(gateway)} (?!is at).*\bnot\b"
+    return rf"\barp: gateway {re.escape(gateway)} on (?P<nic>\w+) does not answer"
 
 
 def address_conflict(address):
-    return rf"\barp: .*{re.escape(address)}.*(conflict|duplicate|also|already|in use|taken)"
+    return rf"\barp: address {re.escape(address)} on (?P<nic>\w+) is (in use|claimed) by (?P<mac>[0-9a-f:]{{17}})"
 
 
 NO_NIC = r"\bnic: none found"
@@ -96,7 +96,7 @@ class Console:
         return "\n".join(self.lines)
 
     def tail(self, count=40):
-        return "\n".join(line for line in self.lines if not COUNTER.search(line))[-100 * count:]
+        return "\n".join([line for line in self.lines if not re.search(r"\bcounter \S+", line)][-count:])
 
     def mark(self):
         """A position; `wait(..., since=mark)` looks at what comes after it."""

@@ -102,9 +102,12 @@ class Demo:
         seconds = os.environ.get("RUN_SECONDS") or ("" if screen.live else str(PIPED_SECONDS))
         self.seconds = float(seconds) if seconds else None
         self.wire = self.machine = self.source = None
+        self.closing = False
 
     def _console_line(self, line):
         """Called by the console's thread for every line of the kernel's."""
+        if self.closing:  # QEMU's farewell
+            return
         if match := re.search(console.STATUS, line):
             self.status = match
             if not self.screen.live:
@@ -178,6 +181,7 @@ class Demo:
             line(f"  Piglet         {console.STAMP.sub('', self.status.string).removeprefix('status: ')}")
 
     def close(self):
+        self.closing = True
         for part in (self.source, self.machine, self.wire):
             if part:
                 part.stop() if hasattr(part, "stop") else part.close()

@@ -63,7 +63,7 @@ boot_entry:
         movl    $CR0_PG_WP_NE_MP_PE, %eax
         movl    %eax, %cr0
         lgdt    LOW(boot_gdt_pointer)
-        ljmp    $SEGMENT_CODE, $LOW(boot_long)
+        ljmp    $SEGMENT_CODE, $boot_long
 
 boot_refuse:
         movl    $boot_refuse_text, %esi

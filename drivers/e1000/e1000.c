@@ -1,0 +1,359 @@
+/* The driver for Intel 8254x and 82574L gigabit controllers: bring-up, link and counters.
+ *
+ * Section numbers are those of the 8254x Software Developer's Manual ("SDM") and the 82574L
+ * datasheet
+ * ("82574"). The fast path is drivers/intel/ring.c. */
+#include "drivers/e1000/e1000.h"
+
+#include <string.h>
+
+#include "drivers/e1000/registers.h"
+#include "drivers/intel/ring.h"
+
+enum {
+    E1000_POLL_US = 10,
+    E1000_RESET_US = 20000,   /* the reset takes about 1 us, reloading the EEPROM up to 10 ms */
+    E1000_MASTER_US = 100000, /* requests under way end within PCIe's longest completion time-out */
+    E1000_EEPROM_US = 10000,  /* one word; Microwire needs about 100 us */
+    E1000_STATISTICS_MS = 100, /* nine slow reads: not at every interrupt */
+};
+
+/* Error bits of a receive descriptor that spoil the frame: CE, SE, SEQ, CXE, RXE (SDM 3.2.3.2). Not
+ * TCPE and IPE: checksums are not offloaded, and a frame with a wrong one is the kernel's to judge.
+ */
+enum { E1000_RX_ERRORS = 0x97 };
+
+struct e1000_chip {
+    uint16_t device;
+    const char *name;
+    bool pcie; /* the 82574's register additions */
+    unsigned eerd_address_shift;
+    uint32_t eerd_done;
+    uint32_t tipg;
+};
+
+static const struct e1000_chip e1000_chips[] = {
+    /* EERD: SDM 13.4.4, 82574 10.2.2.4. TIPG: SDM 13.4.34 */
+    {0x100e, "82540EM", false, 8, 1u << 4, E1000_TIPG_VALUE(10, 8, 6)},
+    {0x100f, "82545EM", false, 8, 1u << 4, E1000_TIPG_VALUE(10, 8, 6)},
+    {0x10d3, "82574L", true, 2, 1u << 1, E1000_TIPG_VALUE(8, 8, 6)},
+};
+
+struct e1000 {
+    struct intel_rings rings; /* first: ring.c looks for it here */
+    struct arch_mmio mmio;
+    const struct e1000_chip *chip;
+    uint64_t statistics_due_ns;
+    bool gone; /* pulled out; registers read as all ones */
+};
+
+static uint32_t e1000_read(const struct e1000 *self, uint32_t offset)
+{
+    return arch_mmio_read32(self->mmio, offset);
+}
+
+static void e1000_write(const struct e1000 *self, uint32_t offset, uint32_t value)
+{
+    arch_mmio_write32(self->mmio, offset, value);
+}
+
+static const struct e1000_chip *e1000_chip_of(const struct arch_device *device)
+{
+    if (device->bus != ARCH_BUS_PCI || device->vendor != 0x8086)
+        return NULL;
+    for (unsigned i = 0; i < sizeof e1000_chips / sizeof e1000_chips[0]; i++)
+        if (e1000_chips[i].device == device->device)
+            return &e1000_chips[i];
+    return NULL;
+}
+
+static bool e1000_match(const struct arch_device *device)
+{
+    return e1000_chip_of(device) != NULL;
+}
+
+/* Waits until the bits of `mask` are as wanted. ERR_TIMEOUT, which is logged. */
+static int e1000_wait(struct nic *nic, const char *name, uint32_t offset, uint32_t mask,
+                      uint32_t wanted, unsigned limit_us)
+{
+    const struct e1000 *self = nic->driver_state;
+    uint32_t value = e1000_read(self, offset);
+    for (unsigned spent_us = 0; (value & mask) != wanted; spent_us += E1000_POLL_US) {
+        if (spent_us >= limit_us) {
+            nic_log(nic, LOG_WARNING, "%s at %s: %s is %08lx after %u us, wanted %08lx in %08lx",
+                    self->chip->name, nic->device->name, name, (unsigned long)value, limit_us,
+                    (unsigned long)wanted, (unsigned long)mask);
+            return ERR_TIMEOUT;
+        }
+        arch_delay_us(E1000_POLL_US);
+        value = e1000_read(self, offset);
+    }
+    return 0;
+}
+
+/* ---- bring-up, in the order of SDM 14 ----------------------------------------------------- */
+
+/* SDM 14.2 and 13.4.1, 82574 4.6. The PHY is left alone: it has negotiated since power-on, and
+ * doing it again costs seconds on copper (QEMU: half a second) before the first frame. */
+static int e1000_reset(struct nic *nic)
+{
+    const struct e1000 *self = nic->driver_state;
+    e1000_write(self, E1000_IMC, UINT32_MAX);
+    e1000_write(self, E1000_RCTL, 0); /* QEMU's e1000 does not stop receiving by a reset */
+    e1000_write(self, E1000_TCTL, 0);
+    if (self->chip->pcie) {
+        /* A reset while the bus owes it data can hang it (82574 10.2.2.1, GIO Master Disable). */
+        e1000_write(self, E1000_CTRL, e1000_read(self, E1000_CTRL) | E1000_CTRL_MASTER_DISABLE);
+        e1000_wait(nic, "STATUS", E1000_STATUS, E1000_STATUS_MASTER, 0, E1000_MASTER_US);
+    }
+    e1000_write(self, E1000_CTRL, e1000_read(self, E1000_CTRL) | E1000_CTRL_RST);
+    arch_delay_us(E1000_POLL_US); /* it must not be touched for 1 us */
+    int error = e1000_wait(nic, "CTRL", E1000_CTRL, E1000_CTRL_RST, 0, E1000_RESET_US);
+    if (error < 0)
+        return error;
+    if (self->chip->pcie) /* late or never without an EEPROM; what is missing then shows below */
+        e1000_wait(nic, "EECD", E1000_EECD, E1000_EECD_AUTO_RD, E1000_EECD_AUTO_RD, E1000_RESET_US);
+    e1000_write(self, E1000_IMC, UINT32_MAX);
+    e1000_read(self, E1000_ICR); /* clears what the reset raised */
+    return 0;
+}
+
+/* SDM 5.3.1, 82574 10.2.2.4. The software semaphore of the 82574 is skipped: it keeps software from
+ * driving the EEPROM's pins together, while EERD has an arbiter of its own. */
+static int e1000_eeprom_read(struct nic *nic, unsigned index, uint16_t *word)
+{
+    const struct e1000 *self = nic->driver_state;
+    uint32_t done = self->chip->eerd_done;
+    e1000_write(self, E1000_EERD, index << self->chip->eerd_address_shift | E1000_EERD_START);
+    int error = e1000_wait(nic, "EERD", E1000_EERD, done, done, E1000_EEPROM_US);
+    if (error == 0)
+        *word = (uint16_t)(e1000_read(self, E1000_EERD) >> 16);
+    return error;
+}
+
+/* The MAC address is in words 0 to 2, low byte first (SDM 5.6.1). A wrong checksum (5.6.35) is only
+ * warned about: boards with a good address and a wrong sum are common. */
+static bool e1000_mac_from_eeprom(struct nic *nic)
+{
+    uint16_t sum = 0;
+    for (unsigned i = 0; i < E1000_EEPROM_WORDS; i++) {
+        uint16_t word = 0;
+        if (e1000_eeprom_read(nic, i, &word) < 0)
+            return false;
+        sum = (uint16_t)(sum + word);
+        if (i < 3) {
+            nic->mac[2 * i] = (uint8_t)word;
+            nic->mac[2 * i + 1] = (uint8_t)(word >> 8);
+        }
+    }
+    if (sum != E1000_EEPROM_SUM)
+        nic_log(nic, LOG_WARNING, "EEPROM checksum is %04x, not %04x: its settings may be wrong",
+                sum, E1000_EEPROM_SUM);
+    return true;
+}
+
+static bool e1000_mac_valid(const uint8_t mac[6])
+{
+    static const uint8_t zero[6];
+    return !(mac[0] & 1) && memcmp(mac, zero, 6) != 0;
+}
+
+/* Falls back on what the device, its firmware or a hypervisor put into the first receive address.
+ */
+static int e1000_find_mac(struct nic *nic)
+{
+    const struct e1000 *self = nic->driver_state;
+    if (e1000_mac_from_eeprom(nic) && e1000_mac_valid(nic->mac))
+        return 0;
+    uint32_t low = e1000_read(self, E1000_RAL), high = e1000_read(self, E1000_RAH);
+    for (unsigned i = 0; i < 4; i++)
+        nic->mac[i] = (uint8_t)(low >> 8 * i);
+    nic->mac[4] = (uint8_t)high;
+    nic->mac[5] = (uint8_t)(high >> 8);
+    if (e1000_mac_valid(nic->mac) && low != UINT32_MAX)
+        return 0;
+    nic_log(nic, LOG_ERROR, "%s at %s: no MAC address: none in the EEPROM, RAL is %08lx, RAH %08lx",
+            self->chip->name, nic->device->name, (unsigned long)low, (unsigned long)high);
+    return ERR_DEVICE;
+}
+
+/* SDM 14.3: no flow control (a stalled receiver must not stall its peers; it counts MPC instead),
+ * no forced speed, link up as the PHY says. */
+static void e1000_set_link(const struct e1000 *self)
+{
+    uint32_t ctrl = e1000_read(self, E1000_CTRL);
+    ctrl &= ~(E1000_CTRL_LRST | E1000_CTRL_ILOS | E1000_CTRL_FORCE | E1000_CTRL_FLOW |
+              E1000_CTRL_MASTER_DISABLE | E1000_CTRL_VME);
+    e1000_write(self, E1000_CTRL, ctrl | E1000_CTRL_SLU | E1000_CTRL_ASDE);
+    e1000_write(self, E1000_FCAL, 0);
+    e1000_write(self, E1000_FCAH, 0);
+    e1000_write(self, E1000_FCT, 0);
+    e1000_write(self, E1000_FCTTV, 0);
+}
+
+/* SDM 14.4: our address and broadcasts, no multicast groups (none has a member here), no VLANs. */
+static void e1000_set_filters(const struct nic *nic)
+{
+    const struct e1000 *self = nic->driver_state;
+    const uint8_t *mac = nic->mac;
+    e1000_write(self, E1000_RAL, mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24);
+    e1000_write(self, E1000_RAH, mac[4] | mac[5] << 8 | E1000_RAH_AV);
+    for (unsigned i = 1; i < E1000_RA_ENTRIES; i++) {
+        e1000_write(self, E1000_RAH + 8 * i, 0);
+        e1000_write(self, E1000_RAL + 8 * i, 0);
+    }
+    for (unsigned i = 0; i < E1000_MTA_WORDS; i++)
+        e1000_write(self, E1000_MTA + 4 * i, 0);
+}
+
+/* SDM 14.4. Every register is written, its reset value too: QEMU's CTRL.RST leaves them as they
+ * were. RXDCTL stays: it tunes the descriptor prefetch, and the defaults suit a ring of 256. */
+static void e1000_start_receive(struct e1000 *self)
+{
+    uint64_t base = arch_dma_address(self->rings.receive.descriptor);
+    e1000_write(self, E1000_RDTR, 0); /* the loop batches; the device need not */
+    e1000_write(self, E1000_RADV, 0);
+    e1000_write(self, E1000_ITR, 0);
+    e1000_write(self, E1000_RXCSUM, 0);
+    if (self->chip->pcie)
+        e1000_write(self, E1000_RFCTL, e1000_read(self, E1000_RFCTL) & ~E1000_RFCTL_EXSTEN);
+    e1000_write(self, E1000_RDBAL, (uint32_t)base);
+    e1000_write(self, E1000_RDBAH, (uint32_t)(base >> 32));
+    e1000_write(self, E1000_RDLEN, INTEL_RING_BYTES);
+    e1000_write(self, E1000_RDH, 0);
+    e1000_write(self, E1000_RDT, 0);
+    /* Written once: after each write QEMU's e1000 receives nothing for a second. */
+    e1000_write(self, E1000_RCTL,
+                E1000_RCTL_EN | E1000_RCTL_BAM | E1000_RCTL_BSIZE_2048 | E1000_RCTL_SECRC);
+    intel_receive_offer(&self->rings.receive);
+}
+
+/* SDM 14.5. TIDV and TADV are skipped: they delay an interrupt that is never let through. */
+static void e1000_start_transmit(struct e1000 *self)
+{
+    uint64_t base = arch_dma_address(self->rings.transmit.descriptor);
+    uint32_t tctl = E1000_TCTL_EN | E1000_TCTL_PSP | E1000_TCTL_CT | E1000_TCTL_COLD;
+    e1000_write(self, E1000_TDBAL, (uint32_t)base);
+    e1000_write(self, E1000_TDBAH, (uint32_t)(base >> 32));
+    e1000_write(self, E1000_TDLEN, INTEL_RING_BYTES);
+    e1000_write(self, E1000_TDH, 0);
+    e1000_write(self, E1000_TDT, 0);
+    /* No thresholds: a report is written back as soon as it is due. */
+    e1000_write(self, E1000_TXDCTL, self->chip->pcie ? E1000_TXDCTL_COUNT_DESC : 0);
+    e1000_write(self, E1000_TIPG, self->chip->tipg);
+    e1000_write(self, E1000_TCTL, tctl | (self->chip->pcie ? E1000_TCTL_MULR : 0));
+}
+
+static uint32_t e1000_speed_mbps(uint32_t status)
+{
+    static const uint16_t speed_mbps[4] = {10, 100, 1000, 1000};
+    return speed_mbps[E1000_STATUS_SPEED(status)];
+}
+
+static int e1000_probe(struct nic *nic, const struct arch_device *device)
+{
+    struct e1000 *self = arch_memory_take(sizeof *self, 64 /* a cache line */);
+    if (!self) {
+        nic_log(nic, LOG_ERROR, "no memory for the driver of %s", device->name);
+        return ERR_NO_MEMORY;
+    }
+    nic->driver_state = self;
+    self->chip = e1000_chip_of(device);
+    int error = arch_device_map(device, 0, &self->mmio);
+    if (error < 0) {
+        nic_log(nic, LOG_ERROR, "%s at %s: region 0, its registers, is at %llx with %llu bytes",
+                self->chip->name, device->name, (unsigned long long)device->region[0].address,
+                (unsigned long long)device->region[0].bytes);
+        return error;
+    }
+    arch_device_enable(device);
+    if ((error = e1000_reset(nic)) < 0 || (error = e1000_find_mac(nic)) < 0 ||
+        (error = intel_rings_create(nic, self->mmio, E1000_RDT, E1000_TDT, E1000_RX_ERRORS)) < 0 ||
+        (error = intel_receive_fill(nic)) < 0)
+        return error; /* each logged its reason and holds nothing; the device is as reset */
+    e1000_set_link(self);
+    e1000_set_filters(nic);
+    e1000_start_transmit(self);
+    e1000_start_receive(self);
+    uint32_t status = e1000_read(self, E1000_STATUS);
+    nic->link_up = status & E1000_STATUS_LU;
+    nic->speed_mbps = e1000_speed_mbps(status);
+    nic->interrupts_work = arch_interrupt_attach(device, event_post, nic->event) == 0;
+    return 0;
+}
+
+/* ---- while it runs ------------------------------------------------------------------------ */
+
+/* Registers that clear when read. RNBC is left out of rx_missed: it counts frames that found no
+ * descriptor, but those are received after all when one comes before the FIFO overflows (MPC). */
+static void e1000_count(struct nic *nic, const struct e1000 *self)
+{
+    *nic->count.rx_errors += (uint64_t)e1000_read(self, E1000_CRCERRS) +
+                             e1000_read(self, E1000_ALGNERRC) + e1000_read(self, E1000_RXERRC) +
+                             e1000_read(self, E1000_RLEC);
+    *nic->count.rx_missed += e1000_read(self, E1000_MPC);
+    *nic->count.tx_errors +=
+        (uint64_t)e1000_read(self, E1000_ECOL) + e1000_read(self, E1000_LATECOL);
+}
+
+static void e1000_attend(struct nic *nic)
+{
+    struct e1000 *self = nic->driver_state;
+    if (self->gone)
+        return;
+    intel_transmit_reclaim(nic);
+    uint32_t icr = e1000_read(self, E1000_ICR); /* clears, and so releases the interrupt line */
+    uint32_t status = e1000_read(self, E1000_STATUS);
+    if (status == UINT32_MAX /* what nothing reads as: PCI 3.0, 6.1 */) {
+        self->gone = true;
+        nic_log(nic, LOG_ERROR, "%s at %s is gone: STATUS is %08lx, ICR %08lx", self->chip->name,
+                nic->device->name, (unsigned long)status, (unsigned long)icr);
+        nic_link(nic, false, 0);
+        return;
+    }
+    nic_link(nic, status & E1000_STATUS_LU, e1000_speed_mbps(status));
+    uint64_t now_ns = arch_clock_ns();
+    if (now_ns >= self->statistics_due_ns) {
+        self->statistics_due_ns = now_ns + E1000_STATISTICS_MS * 1000000ull;
+        e1000_count(nic, self);
+    }
+}
+
+/* What interrupts: a frame came (or was lost for want of room), the link changed. Not transmit
+ * causes: waking to free sent frames is no gain, attend and transmit do it in time.
+ *
+ * Frames served while polling have left RXT0 in ICR, which would wake the first sleep at once.
+ * Reading ICR before unmasking forgets them. Nothing is lost: a frame that came before the read is
+ * found by the look that the loop takes after this call and before it sleeps; one that comes later
+ * sets RXT0 anew. A link change has no second look, so that it is handed on. */
+static void e1000_interrupts(struct nic *nic, bool on)
+{
+    const struct e1000 *self = nic->driver_state;
+    if (!on) {
+        e1000_write(self, E1000_IMC, UINT32_MAX);
+        return;
+    }
+    if (e1000_read(self, E1000_ICR) & E1000_ICR_LSC)
+        event_post(nic->event);
+    e1000_write(self, E1000_IMS, E1000_ICR_RXT0 | E1000_ICR_RXO | E1000_ICR_LSC);
+}
+
+/* The reset ends all DMA, which RCTL and TCTL alone do only after the frame under way. */
+static void e1000_stop(struct nic *nic)
+{
+    struct e1000 *self = nic->driver_state;
+    if (!self->gone)
+        e1000_reset(nic);
+    intel_rings_empty(nic);
+}
+
+const struct nic_driver e1000_driver = {
+    .name = "e1000",
+    .match = e1000_match,
+    .probe = e1000_probe,
+    .receive = intel_receive,
+    .transmit = intel_transmit,
+    .attend = e1000_attend,
+    .interrupts = e1000_interrupts,
+    .stop = e1000_stop,
+};
