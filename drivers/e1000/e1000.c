@@ -1,8 +1,7 @@
 /* The driver for Intel 8254x and 82574L gigabit controllers: bring-up, link and counters.
  *
- * Section numbers are those of the 8254x Software Developer's Manual ("SDM") and the 82574L
- * datasheet
- * ("82574"). The fast path is drivers/intel/ring.c. */
+ * "SDM" and a section number: the 8254x Software Developer's Manual. "82574": the 82574L datasheet.
+ * The fast path is drivers/intel/ring.c. */
 #include "drivers/e1000/e1000.h"
 
 #include <string.h>
@@ -19,8 +18,7 @@ enum {
 };
 
 /* Error bits of a receive descriptor that spoil the frame: CE, SE, SEQ, CXE, RXE (SDM 3.2.3.2). Not
- * TCPE and IPE: checksums are not offloaded, and a frame with a wrong one is the kernel's to judge.
- */
+ * TCPE and IPE: checksums are not offloaded, a wrong one is the kernel's to judge. */
 enum { E1000_RX_ERRORS = 0x97 };
 
 struct e1000_chip {
@@ -131,7 +129,7 @@ static int e1000_eeprom_read(struct nic *nic, unsigned index, uint16_t *word)
     return error;
 }
 
-/* The MAC address is in words 0 to 2, low byte first (SDM 5.6.1). A wrong checksum (5.6.35) is only
+/* The MAC address is in words 0 to 2, low byte first (SDM 5.6.1). A wrong checksum (5.6) is only
  * warned about: boards with a good address and a wrong sum are common. */
 static bool e1000_mac_from_eeprom(struct nic *nic)
 {
@@ -158,8 +156,7 @@ static bool e1000_mac_valid(const uint8_t mac[6])
     return !(mac[0] & 1) && memcmp(mac, zero, 6) != 0;
 }
 
-/* Falls back on what the device, its firmware or a hypervisor put into the first receive address.
- */
+/* Falls back on what the device, firmware or a hypervisor put into the first receive address. */
 static int e1000_find_mac(struct nic *nic)
 {
     const struct e1000 *self = nic->driver_state;
@@ -329,6 +326,8 @@ static void e1000_attend(struct nic *nic)
 static void e1000_interrupts(struct nic *nic, bool on)
 {
     const struct e1000 *self = nic->driver_state;
+    if (self->gone)
+        return; /* all ones would look like a link change before every sleep */
     if (!on) {
         e1000_write(self, E1000_IMC, UINT32_MAX);
         return;

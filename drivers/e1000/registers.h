@@ -44,7 +44,7 @@
     X(ECOL, 0x4018, RC, "13.7.7")                                                                  \
     X(LATECOL, 0x4020, RC, "13.7.9")                                                               \
     X(RLEC, 0x4040, RC, "13.7.15")                                                                 \
-    X(RXCSUM, 0x5000, RW, "13.4.47")                                                               \
+    X(RXCSUM, 0x5000, RW, "13.4")                                                                  \
     X(RFCTL, 0x5008, RW, "82574")                                                                  \
     X(MTA, 0x5200, RW, "13.5.1")                                                                   \
     X(RAL, 0x5400, RW, "13.5.2")                                                                   \
@@ -60,7 +60,7 @@ enum {
     E1000_MTA_WORDS = 128, /* 4,096 bits of multicast hash */
     E1000_RA_ENTRIES = 16, /* receive addresses, 8 bytes apart; ours is the first (82574: 16 too) */
 
-    E1000_EEPROM_WORDS = 64, /* those that the checksum covers, it included; 8254x 5.6.35 */
+    E1000_EEPROM_WORDS = 64, /* those that the checksum covers, it included; 8254x 5.6 */
     E1000_EEPROM_SUM = 0xbaba,
 };
 
@@ -87,8 +87,6 @@ enum {
 #define E1000_ICR_RXT0 (1u << 7) /* frame received (RDTR is 0) */
 
 #define E1000_RCTL_EN         (1u << 1)
-#define E1000_RCTL_LPE        (1u << 5) /* frames longer than 1,522 bytes */
-#define E1000_RCTL_BSIZE_MASK (3u << 16 | 1u << 25)
 #define E1000_RCTL_BSIZE_2048 (0u << 16)
 #define E1000_RCTL_BAM        (1u << 15) /* broadcasts */
 #define E1000_RCTL_SECRC      (1u << 26) /* leave the FCS out */

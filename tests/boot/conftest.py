@@ -30,10 +30,15 @@ def lab(request):
         pytest.skip(request.config.lab_refused)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--machine", action="append", choices=wires.ALL_MACHINES, help="run on this machine only; repeatable")
+
+
 def pytest_generate_tests(metafunc):
     """Every test runs once a machine; a module's MACHINES narrows or widens that."""
     if "machine" in metafunc.fixturenames:
-        machines = getattr(metafunc.module, "MACHINES", wires.MACHINES)
+        wanted = metafunc.config.getoption("--machine") or wires.ALL_MACHINES
+        machines = [name for name in getattr(metafunc.module, "MACHINES", wires.MACHINES) if name in wanted]
         metafunc.parametrize("machine", machines, scope="module")
 
 
@@ -77,4 +82,4 @@ def healthy():
 def pytest_terminal_summary(terminalreporter):
     """Figures that tests noted: shown, never judged."""
     for figure in wires.figures:
-        terminalreporter.write_line(figure)
+        terminalreporter.write_line(f"figure: {figure}")

@@ -24,7 +24,7 @@ def test_link_01_down_and_up(site):
         assert site.host.run(f"ping -n -c 1 -W 0.2 {PIGLET}", check=False).returncode != 0
         set_link(site, True)
         site.console.wait(console.link_up("nic0"), since=mark)
-        assert site.host.answers(PIGLET, attempts=5)
+        assert site.host.answers(PIGLET)
         lines = [line for line in site.console.lines[mark:] if "link" in line and "nic0:" in line]
         assert len(lines) == 2, lines
     assert site.counters()["nic0.link_changes"] == 2 * ROUNDS

@@ -309,7 +309,7 @@ static void chain_13_pool_exhausted(void **state)
 {
     (void)state;
     struct core *core = start();
-    static struct frame *taken[FRAMES_MAX];
+    static struct frame *taken[FRAMES_MAX + 1];
     unsigned count = 0;
     while ((taken[count] = frame_alloc(&core->frames)))
         count++;

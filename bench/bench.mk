@@ -1,0 +1,14 @@
+# What `make bench` runs.
+
+BENCH_CFLAGS = $(CSTD) -O2 -g $(WARNINGS) -Iinclude -Ibench
+
+$(BUILD)/bench/insn_plugin.so: bench/insn_plugin.c bench/qemu_plugin_api.h | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -shared -fPIC -o $@ $<
+
+$(BUILD)/bench/traffic: bench/traffic.c $(wildcard include/wire/*.h) | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $<
+
+bench: $(BUILD)/x86_64/piglet.elf $(BUILD)/bench/insn_plugin.so $(BUILD)/bench/traffic
+	@$(PYTHON) bench/run --build $(BUILD)
