@@ -179,8 +179,9 @@ int main(int argc, char **argv)
     uint8_t frame[FRAME_MAX];
     while (tally.received < count) {
         /* Refill when half of the window is answered, so that the ring fills in bursts and does not run empty. */
-        if (tally.sent - tally.received <= window / 2)
-            while (tally.sent < count && tally.sent - tally.received < window) {
+        unsigned open = tally.received ? window : 1; /* the first finds its way by ARP */
+        if (tally.sent - tally.received <= open / 2)
+            while (tally.sent < count && tally.sent - tally.received < open) {
                 unsigned length = request_make(frame, &in, mode, tally.sent++);
                 wire_send(&in, frame, length);
                 take(&in, mode, !forward, &tally);

@@ -104,7 +104,8 @@ static void chain_call(struct service_self *self, chain_handler *handler, unsign
         *self->count.frames += batch->count;
         handler(self, batch);
     } else {
-        struct batch wanted;
+        struct frame *store[BATCH_MAX];
+        struct batch wanted = {.frame = store};
         chain_split(batch, &wanted, kinds);
         *self->count.frames += wanted.count;
         handler(self, &wanted);
@@ -145,18 +146,24 @@ static void nic_send(struct core *core, struct nic *nic, struct batch *batch)
         core_drop(core, batch->frame[i], reason);
 }
 
-/* Takes the oldest frames out of the nic's backlog. */
-static void chain_take_out(struct nic *nic, struct batch *batch)
+/* The oldest frames of the nic's backlog, as a batch that lies in it. */
+static struct batch chain_take_out(struct nic *nic)
 {
     unsigned count = nic->out.count - nic->out.first;
-    if (count > BATCH_MAX)
-        count = BATCH_MAX;
-    memcpy(batch->frame, nic->out.frame + nic->out.first, count * sizeof batch->frame[0]);
-    batch->count = count;
-    batch->kinds = nic->out.kinds;
-    nic->out.first += count;
-    if (nic->out.first == nic->out.count)
-        nic->out.first = nic->out.count = nic->out.kinds = 0;
+    struct batch batch = {.count = count < BATCH_MAX ? count : BATCH_MAX,
+                          .kinds = nic->out.kinds,
+                          .frame = nic->out.frame + nic->out.first};
+    nic->out.first += batch.count;
+    return batch;
+}
+
+/* After a batch: the backlog begins anew when it is empty. */
+static void chain_out_done(struct core *core, struct nic *nic)
+{
+    if (nic->out.first != nic->out.count)
+        return;
+    nic->out.first = nic->out.count = nic->out.kinds = 0;
+    core->unflushed &= ~(1u << nic->index);
 }
 
 void chain_flush(struct core *core)
@@ -165,10 +172,7 @@ void chain_flush(struct core *core)
      * filter answers at most once to each frame, and what it sends is FRAME_READY. */
     while (core->unflushed) {
         struct nic *nic = &core->nic[__builtin_ctz(core->unflushed)];
-        struct batch batch;
-        chain_take_out(nic, &batch);
-        if (nic->out.count == 0)
-            core->unflushed &= ~(1u << nic->index);
+        struct batch batch = chain_take_out(nic);
         for (unsigned i = 0; i < core->service_count && batch.count; i++)
             if (batch.kinds & core->transmit_kinds[i])
                 chain_call(&core->service[i], core->service[i].service->transmit,
@@ -178,6 +182,7 @@ void chain_flush(struct core *core)
             nic_send(core, nic, &batch);
             core_account(core, core->time_ns[PHASE_TRANSMIT]);
         }
+        chain_out_done(core, nic);
     }
 }
 
@@ -217,7 +222,8 @@ unsigned chain_yielded(struct core *core)
     /* Only what is there now: frames that yield again wait for the next turn. */
     unsigned todo = core->yielded.count < YIELDED_BUDGET ? core->yielded.count : YIELDED_BUDGET;
     for (unsigned done = 0; done < todo;) {
-        struct batch batch = {.count = 0};
+        struct frame *store[BATCH_MAX];
+        struct batch batch = {.frame = store};
         unsigned from = core->yielded.frame[core->yielded.first]->service;
         do {
             struct frame *frame = core->yielded.frame[core->yielded.first];

@@ -84,7 +84,7 @@ _Static_assert(sizeof(struct frame) <= FRAME_METADATA, "frame metadata is one ca
 struct batch {
     unsigned count;
     unsigned kinds; /* or of the kinds inside; may name kinds that have left */
-    struct frame *frame[BATCH_MAX];
+    struct frame **frame; /* room for BATCH_MAX, of whoever made the batch */
 };
 
 /* A stack of free frames. Single core, no lock. */

@@ -26,10 +26,11 @@ static bool loop_events(struct core *core)
 static bool loop_receive(struct core *core)
 {
     bool worked = false;
+    struct frame *store[BATCH_MAX];
     for (unsigned i = 0; i < core->nic_count; i++) {
         struct nic *nic = &core->nic[i];
-        struct batch batch;
-        batch.count = nic->driver->receive(nic, batch.frame, BATCH_MAX);
+        struct batch batch = {.frame = store};
+        batch.count = nic->driver->receive(nic, store, BATCH_MAX);
         if (batch.count == 0)
             continue;
         core->running = nic->name;

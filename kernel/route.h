@@ -20,12 +20,12 @@ enum {
 };
 
 enum route_type {
-    ROUTE_UNREACHABLE, /* no route */
+    ROUTE_UNICAST,     /* by nic, to gateway, or on the link where gateway is 0 */
+    ROUTE_UNREACHABLE, /* no route; the types up to here may be where a packet comes from */
     ROUTE_LOCAL,       /* one of our addresses */
     ROUTE_BROADCAST,   /* a subnet's broadcast, or 255.255.255.255 */
     ROUTE_MULTICAST,   /* 224.0.0.0/4 */
     ROUTE_MARTIAN,     /* 0.0.0.0/8, 127.0.0.0/8, 240.0.0.0/4: never a source or destination on a wire */
-    ROUTE_UNICAST,     /* by nic, to gateway, or on the link where gateway is 0 */
 };
 
 struct route {

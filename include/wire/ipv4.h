@@ -108,10 +108,10 @@ static inline be16_t checksum_finish(uint64_t sum)
 /* The checksum after a 16-bit field changed from `old` to `now`: RFC 1624 equation 3. */
 static inline be16_t checksum_update(be16_t checksum, be16_t old, be16_t now)
 {
-    uint64_t sum = (uint16_t)~checksum.raw;
-    sum += (uint16_t)~old.raw;
-    sum += now.raw;
-    return checksum_finish(sum);
+    uint32_t sum = (uint32_t)(uint16_t)~checksum.raw + (uint16_t)~old.raw + now.raw;
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum += sum >> 16;
+    return (be16_t){(uint16_t)~sum};
 }
 
 /* The pseudo header's share of a UDP or TCP checksum (RFC 768, RFC 9293 3.1). */

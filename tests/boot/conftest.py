@@ -31,15 +31,19 @@ def lab(request):
 
 
 def pytest_addoption(parser):
-    parser.addoption("--machine", action="append", choices=wires.ALL_MACHINES, help="run on this machine only; repeatable")
+    parser.addoption("--machine", action="append", choices=wires.ALL_MACHINES, help="run on this one only; repeatable")
 
 
 def pytest_generate_tests(metafunc):
     """Every test runs once a machine; a module's MACHINES narrows or widens that."""
     if "machine" in metafunc.fixturenames:
-        wanted = metafunc.config.getoption("--machine") or wires.ALL_MACHINES
-        machines = [name for name in getattr(metafunc.module, "MACHINES", wires.MACHINES) if name in wanted]
+        machines = getattr(metafunc.module, "MACHINES", wires.MACHINES)
         metafunc.parametrize("machine", machines, scope="module")
+
+
+def pytest_collection_modifyitems(config, items):
+    if wanted := config.getoption("--machine"):
+        items[:] = [item for item in items if item.callspec.params["machine"] in wanted]
 
 
 def end(site):
