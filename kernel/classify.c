@@ -7,6 +7,9 @@
 #include "wire/tcp.h"
 #include "wire/udp.h"
 
+#define CLASSIFY_HASH 0x9e3779b97f4a7c15ull /* 2^64 / golden ratio */
+
+enum { LINK_LOCAL = 0xa9fe }; /* 169.254.0.0/16 */
 enum { CHECKSUM_GOOD = 0xffff }; /* what a packet with a right checksum folds to */
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -99,31 +102,50 @@ static enum drop_reason classify_header_length(const struct ipv4_header *ip, uns
     return DROP_NONE;
 }
 
-/* Where an IPv4 packet with a good header is to go, by its addresses. */
+/* What a pair of addresses means, looked up in the route table. */
+static __attribute__((noinline)) void classify_pair(struct core *core, struct classified_pair *pair,
+                                                    uint64_t key, uint32_t from, uint32_t to)
+{
+    const struct route_table *table = &core->routes;
+    uint8_t from_type = table->route[route_lookup(table, from)].type;
+    pair->key = key;
+    pair->route = route_lookup(table, to);
+    pair->to = table->route[pair->route].type;
+    pair->reason = DROP_NONE;
+    if (from_type > ROUTE_UNREACHABLE)
+        pair->reason = from_type == ROUTE_LOCAL ? DROP_IP_SOURCE_OURS : DROP_IP_SOURCE_INVALID;
+    else if (pair->to == ROUTE_MULTICAST)
+        pair->reason = DROP_IP_MULTICAST;
+    else if (pair->to == ROUTE_MARTIAN)
+        pair->reason = DROP_IP_NOT_FOR_US;
+    /* RFC 3927 7: what comes from or goes to a link-local address stays on its link. */
+    else if (pair->to <= ROUTE_UNREACHABLE && (from >> 16 == LINK_LOCAL || to >> 16 == LINK_LOCAL))
+        pair->reason = DROP_IP_NOT_FOR_US;
+}
+
+/* Where an IPv4 packet with a good header is to go, by its addresses. Traffic has few pairs of them at a
+ * time, so what was found for one is kept until the routes change. */
 static inline enum drop_reason classify_addresses(struct core *core, struct frame *frame,
                                                   const struct ipv4_header *ip)
 {
-    const struct route *from = &core->routes.route[route_lookup(&core->routes, be32_get(ip->from))];
-    if (UNLIKELY(from->type > ROUTE_UNREACHABLE))
-        return from->type == ROUTE_LOCAL ? DROP_IP_SOURCE_OURS : DROP_IP_SOURCE_INVALID;
-    frame->route = route_lookup(&core->routes, be32_get(ip->to));
-    switch (core->routes.route[frame->route].type) {
-    case ROUTE_UNICAST:
-    case ROUTE_UNREACHABLE:
-        /* RFC 1122 3.2.1.3: a unicast packet in a broadcast frame is not passed on. */
-        if (UNLIKELY(frame->flags & FRAME_TO_BROADCAST))
-            return DROP_IP_NOT_FOR_US;
-        return CLASSIFIED(frame, FRAME_FORWARD);
-    case ROUTE_BROADCAST:
-        frame->flags |= FRAME_TO_BROADCAST;
-        __attribute__((fallthrough));
-    case ROUTE_LOCAL:
+    uint64_t key;
+    memcpy(&key, &ip->from, sizeof key); /* both addresses */
+    struct classified_pair *pair = &core->pair[key * CLASSIFY_HASH >> (64 - CLASSIFIED_PAIRS_BITS)];
+    if (UNLIKELY(pair->key != key))
+        classify_pair(core, pair, key, be32_get(ip->from), be32_get(ip->to));
+    if (UNLIKELY(pair->reason))
+        return pair->reason;
+    frame->route = pair->route;
+    if (pair->to == ROUTE_LOCAL)
         return classify_to_us(frame, ip);
-    case ROUTE_MULTICAST:
-        return DROP_IP_MULTICAST;
-    default:
-        return DROP_IP_NOT_FOR_US;
+    if (UNLIKELY(pair->to == ROUTE_BROADCAST)) {
+        frame->flags |= FRAME_TO_BROADCAST;
+        return classify_to_us(frame, ip);
     }
+    /* RFC 1122 3.2.1.3: a unicast packet in a broadcast frame is not passed on. */
+    if (UNLIKELY(frame->flags & FRAME_TO_BROADCAST))
+        return DROP_IP_NOT_FOR_US;
+    return CLASSIFIED(frame, FRAME_FORWARD);
 }
 
 /* Any IPv4 packet, checked step by step. */
@@ -207,6 +229,12 @@ static inline enum drop_reason classify_frame(struct core *core, const struct ni
 
 void classify(struct core *core, struct nic *nic, struct batch *batch)
 {
+    if (UNLIKELY(core->pairs_of != core->routes.changes)) {
+        core->pairs_of = core->routes.changes;
+        memset(core->pair, 0, sizeof core->pair);
+        for (unsigned i = 0; i < CLASSIFIED_PAIRS; i++)
+            core->pair[i].reason = DROP_IP_SOURCE_INVALID; /* right for key 0: from and to 0.0.0.0 */
+    }
     unsigned kept = 0, kinds = 0;
     uint64_t bytes = 0;
     for (unsigned i = 0; i < batch->count; i++) {

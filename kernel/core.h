@@ -19,6 +19,8 @@
 
 enum {
     SERVICES_MAX = 16,
+    CLASSIFIED_PAIRS_BITS = 8,
+    CLASSIFIED_PAIRS = 1 << CLASSIFIED_PAIRS_BITS, /* 4 KiB: stays in the nearest cache */
     YIELDED_MAX = 256,   /* frames waiting for a service that yielded */
     TIMER_BUDGET = 256,  /* timers fired or moved in one turn */
     YIELDED_BUDGET = 64, /* yielded frames taken up in one turn */
@@ -65,6 +67,14 @@ struct service_self {
     } count;
 };
 
+/* What the classifier found out about a pair of addresses. */
+struct classified_pair {
+    uint64_t key; /* source and destination as they lie in the header */
+    uint16_t route;
+    uint8_t to;     /* enum route_type of the destination */
+    uint8_t reason; /* enum drop_reason, for the addresses alone */
+};
+
 struct core {
     uint64_t now_ns;      /* when this turn began: the loop's one reading of the clock */
     uint64_t account_ns;  /* up to here time is accounted */
@@ -91,6 +101,8 @@ struct core {
     struct events events;
     struct timer_wheel timers;
     struct route_table routes;
+    uint64_t pairs_of; /* routes.changes that the pairs are of */
+    struct classified_pair pair[CLASSIFIED_PAIRS];
     struct counter_registry counters;
     struct nic nic[NICS_MAX];
     struct service_self service[SERVICES_MAX];

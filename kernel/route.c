@@ -176,6 +176,7 @@ int route_add(struct route_table *table, const struct route *route)
     table->route[index] = *route;
     table->route[index].used = true;
     table->routes++;
+    table->changes++;
     unsigned first, count;
     route_range(level, route->prefix, route->length, &first, &count);
     route_paint(table, level, first, count, ROUTE_NONE, (uint16_t)index);
@@ -195,6 +196,7 @@ int route_delete(struct route_table *table, uint32_t prefix, uint8_t length)
     route_paint(table, level, first, count, (uint16_t)index, covering);
     table->route[index].used = false;
     table->routes--;
+    table->changes++;
     route_tidy_path(table, prefix, length);
     return 0;
 }

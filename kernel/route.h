@@ -61,6 +61,7 @@ struct route_table {
     route_entry_t (*node)[ROUTE_NODE_ENTRIES];
     uint16_t node_free; /* a list through entry [0]; 0: empty. Node 0 is not used */
     uint16_t routes, nodes;
+    uint64_t changes; /* counts them: whoever remembers a lookup compares this */
     struct address address[ADDRESSES_MAX];
 };
 

@@ -7,15 +7,12 @@
  * drops them).
  *
  * Counters  forward.forwarded
- * Drops     ip-ttl (told to the sender), ip-no-route (told), ip-too-big (told), nic-down (told), ip-not-for-us
- *           (from or to a link-local address: never to be forwarded, RFC 3927 7)
+ * Drops     ip-ttl (told to the sender), ip-no-route (told), ip-too-big (told), nic-down (told)
  * Cost      one frame: some thirty instructions */
 #include "kernel/service.h"
 #include "wire/icmp.h"
 
 extern const struct service service_forward;
-
-#define LINK_LOCAL_PREFIX 0xa9fe /* 169.254.0.0/16 */
 
 struct forward {
     uint64_t *forwarded;
@@ -35,9 +32,6 @@ static inline enum verdict forward_judge(struct service_self *self, struct frame
     const struct route *route = service_route(self, frame->route);
     if (__builtin_expect(route->type != ROUTE_UNICAST, 0))
         return service_reject(frame, DROP_IP_NO_ROUTE, ICMP_UNREACHABLE, ICMP_UNREACHABLE_NET, 0);
-    uint32_t to = be32_get(ip->to);
-    if (__builtin_expect(be32_get(ip->from) >> 16 == LINK_LOCAL_PREFIX || to >> 16 == LINK_LOCAL_PREFIX, 0))
-        return service_drop_for(frame, DROP_IP_NOT_FOR_US);
     if (__builtin_expect(ip->ttl <= 1, 0))
         return service_reject(frame, DROP_IP_TTL, ICMP_TIME_EXCEEDED, ICMP_TIME_EXCEEDED_TTL, 0);
     const struct nic *out = service_nic(self, route->nic);
@@ -55,7 +49,7 @@ static inline enum verdict forward_judge(struct service_self *self, struct frame
     frame->received_on = frame->nic;
     frame->flags |= FRAME_FORWARDED;
     frame->nic = route->nic;
-    frame->next_hop = route->gateway ? route->gateway : to;
+    frame->next_hop = route->gateway ? route->gateway : be32_get(ip->to);
     frame->length = frame->end;
     frame->kind = FRAME_RESOLVE;
     ++*forward->forwarded;

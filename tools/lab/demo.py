@@ -6,10 +6,10 @@ import socket
 import time
 
 from . import console, namespace, traffic
-from .machine import Qemu, tap_netdev, user_netdev
+from .machine import Qemu, tap_netdev
+from .wirehost import WireHost, WirePing
 
 HOST, PIGLET = "10.0.0.1", "10.0.0.2"
-SLIRP_PIGLET, SLIRP_GATEWAY = "10.0.2.15", "10.0.2.2"
 PING_EVERY_S = 0.5
 PIPED_SECONDS = 10  # without a terminal nobody can type Ctrl-C
 FIRST_REPLY_TIMEOUT_S = 15
@@ -24,7 +24,6 @@ class Stopped(Exception):
 
 class TapWire:
     """A namespace of our own with a tap: a real Linux host on Piglet's wire."""
-    piglet, gateway = PIGLET, HOST
     beside = "with a Linux host on the same wire"
 
     def __init__(self):
@@ -48,48 +47,36 @@ class TapWire:
         self._host.close()
 
 
-class UserWire:
-    """QEMU's user networking: needs nothing, but only UDP gets in from outside."""
-    piglet, gateway = SLIRP_PIGLET, SLIRP_GATEWAY
+class DgramWire:
+    """Unix sockets with a host of our own in this process: needs no rights at all."""
     fds = ()
-    beside = "with its UDP echo port within reach"
+    beside = "with a small host of ours on the same wire"
 
     def __init__(self):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
-        self.netdev = user_netdev(self._port)
+        self._host = WireHost(HOST, PIGLET)
+        self.netdev = self._host.netdev
 
     def picture(self, model):
-        return (f"[ this computer, UDP 127.0.0.1:{self._port} ]──── QEMU ════ {model} "
-                f"────[ Piglet {self.piglet}, UDP 7 ]")
+        return f"[ this program {HOST} ]──── unix sockets ════ {model} ────[ Piglet {PIGLET} ]"
 
     def first_reply(self, alive):
-        echo = traffic.UdpEcho(self._port, PING_EVERY_S)
-        deadline = time.monotonic() + FIRST_REPLY_TIMEOUT_S
-        try:
-            while time.monotonic() < deadline and alive():
-                if echo.once(0.02) is not None:
-                    return time.monotonic()
-            return None
-        finally:
-            echo.stop()
+        return self._host.first_reply(FIRST_REPLY_TIMEOUT_S, alive)
 
     def traffic(self):
-        return f"UDP echo through 127.0.0.1:{self._port}", traffic.UdpEcho(self._port, PING_EVERY_S)
+        return f"echo requests to {PIGLET}", WirePing(self._host, PING_EVERY_S)
 
     def close(self):
-        pass
+        self._host.close()
 
 
-def make_wire(screen, user_only):
-    if not user_only:
+def make_wire(screen, without_tap):
+    if not without_tap:
         try:
             return TapWire()
         except namespace.LabError as error:
-            screen.line(screen.paint(f"No tap, so UDP echo by QEMU's user networking instead of ping: {error}. "
-                                     f"Cure: {error.cure}", "yellow"))
-    return UserWire()
+            screen.line(screen.paint(f"No tap, so a small host of ours pings, not Linux: {error}. Cure: {error.cure}",
+                                     "yellow"))
+    return DgramWire()
 
 
 class Demo:
@@ -134,15 +121,14 @@ class Demo:
     def boot(self):
         options, screen = self.options, self.screen
         model = options.models[0]
-        self.wire = make_wire(screen, options.user)
-        words = f"ip={self.wire.piglet}::{self.wire.gateway}:255.255.255.0::nic0:off services=+echo " \
-                f"status=1 console=ttyS0 {options.append}".strip()
+        self.wire = make_wire(screen, options.no_tap)
+        words = f"ip={PIGLET}::{HOST}:255.255.255.0::nic0:off services=+echo status=1 console=ttyS0 {options.append}"
         screen.line(screen.paint(f"Piglet boots in QEMU, {self.wire.beside}. It touches no network of yours.", "bold"))
         screen.line()
         screen.line(f"  {self.wire.picture(model)}")
         screen.line()
         screen.line(screen.paint(f"  qemu-system-x86_64 -machine {options.machine} -device {model} "
-                                 f"-kernel {os.path.relpath(options.elf)} \\\n    -append '{words}'", "dim"))
+                                 f"-kernel {os.path.relpath(options.elf)} \\\n    -append '{words.strip()}'", "dim"))
         screen.line()
         self.machine = Qemu(options.elf, words, options.machine, options.memory,
                             [(model, self.wire.netdev)], options.qemu, self._console_line, self.wire.fds)

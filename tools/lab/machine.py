@@ -122,10 +122,6 @@ def tap_netdev(tap):
     return f"tap,fd={tap.fd}"
 
 
-def user_netdev(forward_port):
-    return f"user,restrict=on,hostfwd=udp:127.0.0.1:{forward_port}-:7"
-
-
 def dgram_netdev(local, remote):
     return f"dgram,local.type=unix,local.path={local},remote.type=unix,remote.path={remote}"
 

@@ -1,9 +1,8 @@
-"""Traffic from the Linux host on Piglet's wire: first reply, live ping, UDP echo."""
+"""Traffic from the Linux host on Piglet's wire: first reply, live ping."""
 import os
 import re
 import select
 import signal
-import socket
 import struct
 import time
 
@@ -102,45 +101,3 @@ class Ping:
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGINT)
         self._child.wait(5)
-
-
-class UdpEcho:
-    """Round trips through a UDP echo port, shown as ping would."""
-
-    def __init__(self, port, interval_s):
-        self.tally = Tally()
-        self._interval_s = interval_s
-        self._next = time.monotonic()
-        self._sequence = 0
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.connect(("127.0.0.1", port))
-
-    def once(self, timeout):
-        """One round trip: its time in ms, or None."""
-        self._sequence += 1
-        payload = struct.pack("!Q", self._sequence) + b"piglet"
-        started = time.monotonic()
-        try:
-            self._socket.send(payload)
-            while (left := started + timeout - time.monotonic()) > 0:
-                if select.select([self._socket], [], [], left)[0] and self._socket.recv(2048) == payload:
-                    return (time.monotonic() - started) * 1000
-        except OSError:
-            pass  # the port is not there yet
-        return None
-
-    def next(self, timeout):
-        wait = self._next - time.monotonic()
-        if wait > 0:
-            time.sleep(min(wait, timeout))
-            return None
-        self._next = time.monotonic() + self._interval_s
-        time_ms = self.once(timeout)
-        if time_ms is None:
-            self.tally.lost(self._sequence)
-            return f"no answer to datagram {self._sequence}"
-        self.tally.reply(self._sequence, time_ms)
-        return f"14 bytes back from UDP port 7: seq={self._sequence} time={time_ms:.2f} ms"
-
-    def stop(self):
-        self._socket.close()
