@@ -31,14 +31,59 @@ QUIET = $(if $(V),,@echo "  $(@F)";)
 .PHONY: all help packages run test unit check-boot fuzz bench check format clean soak
 all: x86_64 hosted
 
--include arch/x86_64/machine.mk
--include arch/hosted/machine.mk
+include arch/x86_64/machine.mk
+include arch/hosted/machine.mk
 include tests/tests.mk
--include bench/bench.mk
+include bench/bench.mk
 
 .PHONY: x86_64 hosted
 x86_64: $(BUILD)/x86_64/piglet.elf
 hosted: $(BUILD)/hosted/piglet
+
+# ---- what people type ----------------------------------------------------------------------------
+
+# Boots it with a Linux host on the same wire, and pings. APPEND='words' adds to the command line.
+run: $(BUILD)/x86_64/piglet.elf
+	@tools/run-qemu --demo --append "$(APPEND)"
+
+FUZZ_SECONDS ?= 60
+
+# Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
+test: x86_64 hosted $(BUILD)/hosted-san/piglet tests fuzzers
+	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*' --boot \
+		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(FUZZ_SECONDS)
+
+# The quick part: a few seconds.
+unit: tests
+	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*'
+
+fuzz: fuzzers
+	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(if $(filter 60,$(FUZZ_SECONDS)),600,$(FUZZ_SECONDS))
+
+soak: x86_64 hosted fuzzers
+	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds 3600
+
+SOURCES_ALL = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+
+format:
+	clang-format -i $(SOURCES_ALL)
+
+# Both compilers over everything, and the static checkers.
+check: | packages
+	@for file in $(KERNEL_SOURCES) $(PCI_DRIVER_SOURCES); do \
+		$(CLANG) $(CSTD) -O2 $(WARNINGS) $(INCLUDES) -Itests/sim $(DEFINES) -fsyntax-only $$file || exit 1; done
+	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --std=c11 $(INCLUDES) -Itests/sim \
+		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches kernel services drivers/intel drivers/e1000
+
+help:
+	@echo "make run     boot it in QEMU and ping it (stop with Ctrl-C)"
+	@echo "make test    all tests; the last line says how many passed"
+	@echo "make unit    the quick part of them"
+	@echo "make bench   instructions per packet, start, size, idle, beside the budgets"
+	@echo "make fuzz    the fuzzers for 10 minutes each (FUZZ_SECONDS=N); make soak: an hour each"
+	@echo "make check   clang and cppcheck over everything; make format: clang-format"
+	@echo "make         the two kernels: $(BUILD)/x86_64/piglet.elf, $(BUILD)/hosted/piglet (SAN=1: with sanitizers)"
+	@echo "V=1 shows commands, BUILD=DIR builds elsewhere, CC=clang takes the other compiler"
 
 # ---- set-up -------------------------------------------------------------------------------------
 

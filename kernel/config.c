@@ -15,6 +15,7 @@ struct word {
     char *value;                /* inside text, behind the '=' */
     unsigned column;            /* in the line, from 1 */
     bool cut;
+    bool quiet; /* enough was said about this line */
 };
 
 struct word_kind {
@@ -26,6 +27,8 @@ struct word_kind {
 
 static void word_say(struct word *word, const char *what, const char *expected)
 {
+    if (word->quiet)
+        return;
     log_write(&word->core->log, LOG_ERROR, "config", "column %u: \"%.64s\"%s: %s%s%s", word->column,
               word->text, strlen(word->text) > 64 ? "..." : "", what, expected ? ", expected " : "",
               expected ? expected : "");
@@ -317,7 +320,8 @@ static unsigned config_line(struct core *core, const char *line, bool early)
             at++;
             continue;
         }
-        struct word word = {.core = core, .column = at + 1};
+        struct word word = {
+            .core = core, .column = at + 1, .quiet = refused >= CONFIG_COMPLAINTS_MAX};
         unsigned length = 0;
         for (; line[at] && line[at] != ' ' && line[at] != '\t' && line[at] != '\n'; at++) {
             if (length < CONFIG_WORD_MAX - 1)
@@ -332,6 +336,9 @@ static unsigned config_line(struct core *core, const char *line, bool early)
                   at + 1, CONFIG_LINE_MAX);
         refused++;
     }
+    if (refused > CONFIG_COMPLAINTS_MAX)
+        log_write(&core->log, LOG_ERROR, "config", "%u more words were refused",
+                  refused - CONFIG_COMPLAINTS_MAX);
     return refused;
 }
 

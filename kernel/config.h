@@ -17,6 +17,7 @@
 enum {
     CONFIG_LINE_MAX = 2048, /* Linux's limit on x86 */
     CONFIG_WORD_MAX = 256,
+    CONFIG_COMPLAINTS_MAX = 16, /* words named in the log, of one line; the rest are counted */
 };
 
 /* Words that matter before there are devices: log, console. Says nothing about the others. */

@@ -67,7 +67,8 @@ static int icmp_configure(struct service_self *self, const char *key, const char
 static bool icmp_may_send(struct service_self *self)
 {
     struct icmp *icmp = self->state;
-    uint64_t now_ns = service_now_ns(self), burst_ns = ICMP_BURST * icmp->interval_ns;
+    uint64_t burst_ns = ICMP_BURST * icmp->interval_ns;
+    uint64_t now_ns = service_now_ns(self) + burst_ns; /* a full burst is there from the first moment */
     if (icmp->credit_ns + burst_ns < now_ns + icmp->interval_ns)
         icmp->credit_ns = now_ns + icmp->interval_ns - burst_ns;
     if (icmp->credit_ns > now_ns) {

@@ -47,8 +47,10 @@ def pytest_collection_modifyitems(config, items):
 
 
 def end(site):
-    """Closes a site; Piglet must end well where its status tells."""
+    """Closes a site; Piglet must still run, and end well where its status tells."""
+    failure = site.piglet.failure()
     status = site.close()
+    assert failure is None, f"{site.name}: {failure}\n{site.console.tail()}"
     if site.hosted:
         assert status == 0, f"Piglet ended with status {status}:\n{site.console.tail()}"
 
@@ -70,7 +72,7 @@ def boot(machine, lab):
         sites.append(wires.Site(machine, words, **options))
         return sites[-1]
     yield start
-    for site in sites:
+    for site in reversed(sites):
         end(site)
 
 

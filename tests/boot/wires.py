@@ -7,7 +7,7 @@ from lab import console, machine
 from lab.namespace import Namespace
 
 QEMU_MACHINES = ("q35-e1000", "pc-e1000", "q35-e1000e", "pc-e1000e")
-MACHINES = (*QEMU_MACHINES, "hosted-tap")
+MACHINES = (*QEMU_MACHINES, "hosted-tap", "hosted-san")  # the last: a tap too, and sanitizers
 ALL_MACHINES = (*MACHINES, "hosted-packet")  # where the wire's kind matters
 DUMP_EVERY_S = 1
 ANSWER_TIMEOUT_S = 4
@@ -105,7 +105,7 @@ class Site:
     def _start_hosted(self, words, devices):
         place = self.hosts[0].namespace if self.hosts else Namespace()
         self._spare = [] if self.hosts else [place]
-        kind = self.name.split("-")[1]
+        kind = "packet" if self.name == "hosted-packet" else "tap"
         if kind == "packet":
             place = Namespace()
             self._spare = [place]
@@ -116,7 +116,8 @@ class Site:
             else:  # all taps are where the process can open them; the others' hosts get theirs when it has
                 place.tap(host.interface, *(host.addresses if i == 0 else ()), persistent=True)
         nics = [f"{kind}:{host.interface}" for host in self.hosts] + list(devices)
-        self.piglet = machine.Hosted(artefact("hosted", "piglet"), words, nics, place)
+        program = artefact("hosted-san" if self.name == "hosted-san" else "hosted", "piglet")
+        self.piglet = machine.Hosted(program, words, nics, place)
 
     @staticmethod
     def _veth(place, host):
@@ -127,7 +128,7 @@ class Site:
         place.run(f"ip link set {name} arp off addrgenmode none up")
 
     def _plug_moved(self):
-        if self.name == "hosted-tap":
+        if self.hosted and self.name != "hosted-packet":
             for host in self.hosts[1:]:
                 self.hosts[0].namespace.move(host.interface, host.namespace, *host.addresses)
 
