@@ -104,16 +104,22 @@ static void boot_modules_map(void)
 
 static void boot_name(void)
 {
-    struct cpuid leaf = cpuid(1);
-    char vendor[13] = "";
-    if (leaf.c & 1u << 31) {
-        struct cpuid hypervisor = cpuid(0x40000000);
-        memcpy(vendor, &hypervisor.b, 4);
-        memcpy(vendor + 4, &hypervisor.c, 4);
-        memcpy(vendor + 8, &hypervisor.d, 4);
+    static const struct {
+        const char *signature, *name;
+    } hypervisor[] = {{"TCGTCGTCGTCG", "QEMU TCG"}, {"KVMKVMKVM", "KVM"}, {"XenVMMXenVMM", "Xen"}};
+    char signature[13] = "";
+    if (cpuid(1).c & 1u << 31) {
+        struct cpuid leaf = cpuid(0x40000000);
+        memcpy(signature, &leaf.b, 4);
+        memcpy(signature + 4, &leaf.c, 4);
+        memcpy(signature + 8, &leaf.d, 4);
     }
-    snprintf(machine_name, sizeof machine_name, "x86_64 by PVH, %s, %lu MiB",
-             *vendor ? vendor : "no hypervisor", (unsigned long)(memory_top() >> 20));
+    const char *name = *signature ? signature : "no hypervisor";
+    for (unsigned i = 0; i < sizeof hypervisor / sizeof hypervisor[0]; i++)
+        if (strcmp(signature, hypervisor[i].signature) == 0)
+            name = hypervisor[i].name;
+    snprintf(machine_name, sizeof machine_name, "x86_64 by PVH, %s, %lu MiB", name,
+             (unsigned long)((memory_top() + (1 << 20) - 1) >> 20));
     handed.machine = machine_name;
 }
 
