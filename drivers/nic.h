@@ -37,7 +37,8 @@ struct nic_driver {
     /* Takes up to `max` received frames off the device. Each returned frame is the caller's (owner
      * FRAME_OF_LOOP), with data, length, nic and flags set. For each one the ring gets a fresh frame
      * from the pool; when the pool is empty the received frame goes back to the ring and is
-     * counted dropped (DROP_NO_FRAME, nic_drop). Errored frames are recycled and left to the device's counters. */
+     * counted dropped (DROP_NO_FRAME: frame_alloc does that). 0 means that nothing is left on the device: the
+     * loop may sleep on it. Errored frames are recycled and left to the device's counters. */
     unsigned (*receive)(struct nic *nic, struct frame **frames, unsigned max);
 
     /* Hands over frames in order and rings the doorbell once. Returns how many were taken, from the
@@ -66,6 +67,7 @@ struct nic {
     uint8_t index;
     bool link_up;
     bool interrupts_work; /* arch_interrupt_attach or arch_idle_watch took the device */
+    bool link_interrupts; /* and a link change interrupts too: an idle core may sleep for long */
     uint8_t mac[6];
     uint16_t mtu; /* bytes of IPv4 packet */
     uint32_t speed_mbps;
@@ -89,9 +91,6 @@ struct nic {
 /* For drivers; kernel/nic.c. */
 void nic_log(struct nic *nic, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* Counts a drop by reason; the frame stays with the caller. */
-void nic_drop(struct nic *nic, enum drop_reason reason);
 
 /* Tells the kernel about the link; logs and notifies services when it changed. */
 void nic_link(struct nic *nic, bool up, uint32_t speed_mbps);

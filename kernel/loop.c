@@ -104,17 +104,31 @@ static void loop_arm(struct core *core, bool on)
         core->nic[i].driver->interrupts(&core->nic[i], on);
 }
 
+/* How long the core may sleep on its nics: those that cannot wake it must be polled, and those whose link
+ * changes in silence looked at. */
+static uint64_t loop_sleep_max_ns(const struct core *core)
+{
+    uint64_t max_ns = IDLE_SLEEP_MAX_MS * 1000000ull;
+    for (unsigned i = 0; i < core->nic_count; i++) {
+        const struct nic *nic = &core->nic[i];
+        uint64_t most_ns = max_ns;
+        if (nic_present(nic) && !nic->interrupts_work)
+            most_ns = IDLE_BLIND_US * 1000ull;
+        else if (nic_present(nic) && !nic->link_interrupts)
+            most_ns = NIC_ATTEND_MS * 1000000ull;
+        if (most_ns < max_ns)
+            max_ns = most_ns;
+    }
+    return max_ns;
+}
+
 static uint64_t loop_wake_ns(const struct core *core)
 {
-    uint64_t wake_ns = core->housekeeping_due_ns;
+    uint64_t wake_ns = core->now_ns + loop_sleep_max_ns(core);
     if (core->timers_due_ns < wake_ns)
         wake_ns = core->timers_due_ns;
-    for (unsigned i = 0; i < core->nic_count; i++)
-        if (nic_present(&core->nic[i]) && !core->nic[i].interrupts_work) {
-            uint64_t blind_ns = core->now_ns + IDLE_BLIND_US * 1000ull;
-            return blind_ns < wake_ns ? blind_ns : wake_ns;
-        }
-    return wake_ns;
+    uint64_t report_ns = report_due_ns(core);
+    return report_ns < wake_ns ? report_ns : wake_ns;
 }
 
 /* No lost wake-up, in two empty turns. The first lets the nics interrupt; the second has looked at every ring,

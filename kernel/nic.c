@@ -18,11 +18,6 @@ void nic_log(struct nic *nic, enum log_level level, const char *format, ...)
     log_write(&nic->core->log, level, nic->name, "%s", text);
 }
 
-void nic_drop(struct nic *nic, enum drop_reason reason)
-{
-    ++nic->core->drop[reason];
-}
-
 uint64_t *nic_counter(struct nic *nic, const char *what, const char *help)
 {
     return counter_new(&nic->core->counters, nic->name, what, help);

@@ -86,6 +86,17 @@ void report_counters(struct core *core)
         ;
 }
 
+uint64_t report_due_ns(const struct core *core)
+{
+    const struct report *report = &core->report;
+    uint64_t due_ns = report->dumping ? core->now_ns : UINT64_MAX;
+    if (report->status_every_ns && report->status_due_ns < due_ns)
+        due_ns = report->status_due_ns;
+    if (report->dump_every_ns && report->dump_due_ns < due_ns)
+        due_ns = report->dump_due_ns;
+    return due_ns;
+}
+
 bool report_run(struct core *core)
 {
     struct report *report = &core->report;

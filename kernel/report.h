@@ -9,6 +9,9 @@ enum { REPORT_LINES_PER_TURN = 4 }; /* a serial console is slow; frames come fir
 /* Prints what is due, a few lines at a time; whether it did anything. From housekeeping. */
 bool report_run(struct core *core);
 
+/* When report_run has something to print; UINT64_MAX: never. */
+uint64_t report_due_ns(const struct core *core);
+
 /* All non-zero counters at once, as "counter NAME VALUE" lines and "counter end". For the end. */
 void report_counters(struct core *core);
 

@@ -203,10 +203,8 @@ static struct frame *packet_take(struct nic *nic, const struct tpacket2_hdr *slo
         return NULL;
     }
     struct frame *frame = frame_alloc(nic->pool);
-    if (!frame) {
-        nic_drop(nic, DROP_NO_FRAME);
-        return NULL;
-    }
+    if (!frame)
+        return NULL; /* which frame_alloc counts */
     memcpy(frame->data, data, slot->tp_snaplen);
     memcpy(&header, data - sizeof(header), sizeof(header));
     frame->length = (uint16_t)slot->tp_snaplen;

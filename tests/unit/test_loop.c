@@ -43,7 +43,7 @@ static void loop_02_sleeps_only_after_looking_again(void **state)
     loop_nothing(core);
     assert_int_equal(sim_counter(core, "loop.sleeps"), 1);
     assert_true(sim_now_ns > before_ns);
-    assert_true(sim_now_ns <= before_ns + HOUSEKEEPING_MS * 1000000ull);
+    assert_true(sim_now_ns <= before_ns + NIC_ATTEND_MS * 1000000ull); /* a wire's link may go */
     test_stop(core);
 }
 

@@ -19,6 +19,7 @@ IFF_TAP = 0x0002
 IFF_NO_PI = 0x1000
 TAP_QUEUE_FRAMES = 20000  # a test's whole burst fits: the tap never drops, the receiver sets the pace
 COMMAND_TIMEOUT_S = 30
+ARP_RETRY_MS, ARP_TRIES = 20, 100
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -181,8 +182,10 @@ class Namespace:
         for address in addresses:
             self.run(f"ip address add {address} dev {name}")
         self.run(f"ip link set {name} up")
-        # An unanswered ARP request is repeated after 20 ms, not 1 s: a test of start-up measures Piglet.
-        self.run(f"ip ntable change name arp_cache dev {name} retrans 20")
+        # An unanswered ARP request is repeated after 20 ms, not 1 s: a test of start-up measures Piglet. Three
+        # tries, as by default, would then give up on a busy computer.
+        self.run(f"ip ntable change name arp_cache dev {name} retrans {ARP_RETRY_MS} "
+                 f"ucast_probes {ARP_TRIES} mcast_probes {ARP_TRIES}")
 
     def move(self, name, other, *addresses):
         """Gives an interface to another namespace; what is plugged in at its far end stays plugged in."""
