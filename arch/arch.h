@@ -39,7 +39,8 @@ struct arch_boot {
  * What it returns is the exit status of the machine (hosted: of the process). */
 int kernel_main(const struct arch_boot *boot);
 
-/* Someone asked the machine to stop (hosted: SIGINT, SIGTERM). Cheap enough for once a millisecond. */
+/* Someone asked the machine to stop (hosted: SIGINT, SIGTERM). Cheap enough for once a millisecond.
+ */
 bool arch_stop_wanted(void);
 
 _Noreturn void arch_power_off(int status);
@@ -67,9 +68,10 @@ static inline void arch_pause(void);
 /* Sleeps until an interrupt, a ready file descriptor or `until_ns`, whichever is first. Takes
  * interrupts, which call their `post` functions, and returns with interrupts off again.
  *
- * Contract against the lost wake-up: whatever becomes pending between the caller's last look and the
- * halt must end the halt at once. (On x86_64: interrupts are off from the look to `sti; hlt`, and
- * `sti` takes effect only after `hlt` has begun. Hosted: the descriptors are level-triggered.) */
+ * Contract against the lost wake-up: whatever becomes pending between the caller's last look and
+ * the halt must end the halt at once. (On x86_64: interrupts are off from the look to `sti; hlt`,
+ * and `sti` takes effect only after `hlt` has begun. Hosted: the descriptors are level-triggered.)
+ */
 void arch_idle(uint64_t until_ns);
 
 /* ---- console ------------------------------------------------------------------------------ */
@@ -87,7 +89,8 @@ int arch_console_select(const char *value);
  * is a power of two. NULL: not enough left. For start-up and configuration, not for the loop. */
 void *arch_memory_take(size_t bytes, size_t align);
 
-/* What arch_memory_take could still give (hosted: a configured size, so that limits scale alike). */
+/* What arch_memory_take could still give (hosted: a configured size, so that limits scale alike).
+ */
 size_t arch_memory_left(void);
 
 /* The address a device uses for memory from arch_memory_take. */
@@ -121,8 +124,8 @@ struct arch_device {
     void *machine; /* the machine's own, e.g. a device model's */
 };
 
-/* Fills `table` with the devices present, in PCI order (bus, device, function), then host devices in
- * the order given. Returns how many; devices beyond `max` are left out. */
+/* Fills `table` with the devices present, in PCI order (bus, device, function), then host devices
+ * in the order given. Returns how many; devices beyond `max` are left out. */
 unsigned arch_devices(struct arch_device *table, unsigned max);
 
 /* PCI configuration space; `offset` is a multiple of 4 below 256 (4,096 where ECAM is there).
@@ -145,14 +148,16 @@ int arch_device_map(const struct arch_device *device, unsigned index, struct arc
 static inline uint32_t arch_mmio_read32(struct arch_mmio mmio, uint32_t offset);
 static inline void arch_mmio_write32(struct arch_mmio mmio, uint32_t offset, uint32_t value);
 
-/* From now on an interrupt of the device, taken inside arch_idle, calls post(argument), which may do
- * no more than note that it happened. A level-triggered line then stays masked until the next
+/* From now on an interrupt of the device, taken inside arch_idle, calls post(argument), which may
+ * do no more than note that it happened. A level-triggered line then stays masked until the next
  * arch_idle, so the device is served from the loop with nothing to acknowledge in between.
  * ERR_UNSUPPORTED: no line; the device is then looked at by polling alone, and the idle loop
  * must not sleep long. */
-int arch_interrupt_attach(const struct arch_device *device, void (*post)(void *argument), void *argument);
+int arch_interrupt_attach(const struct arch_device *device, void (*post)(void *argument),
+                          void *argument);
 
-/* Hosted devices: arch_idle also wakes when descriptor `fd` is readable. Bare metal: ERR_UNSUPPORTED. */
+/* Hosted devices: arch_idle also wakes when descriptor `fd` is readable. Bare metal:
+ * ERR_UNSUPPORTED. */
 int arch_idle_watch(int fd);
 
 #include "machine.h"

@@ -1,12 +1,14 @@
-/* A TCG plugin that counts the guest instructions of the loop's turns, those left out that found nothing to do.
+/* A TCG plugin that counts the guest instructions of the loop's turns, those left out that found
+ * nothing to do.
  *
  *   -plugin insn_plugin.so,turn=ADDRESS,nothing=ADDRESS,out=FILE[,symbols=FILE]
  *
- * Every instruction adds one to a counter in place, so the count is exact. `turn` is where a turn begins (loop_turn),
- * `nothing` is reached only by turns without work (loop_nothing). When a turn begins, the instructions since
- * the one before are charged to "working", unless that one came by `nothing`. FILE is mapped, so that the bench can
- * read it at any moment. With symbols ("ADDRESS NAME" lines in order) there is a count for each function too,
- * behind the totals. One virtual processor only. */
+ * Every instruction adds one to a counter in place, so the count is exact. `turn` is where a turn
+ * begins (loop_turn), `nothing` is reached only by turns without work (loop_nothing). When a turn
+ * begins, the instructions since the one before are charged to "working", unless that one came by
+ * `nothing`. FILE is mapped, so that the bench can read it at any moment. With symbols ("ADDRESS
+ * NAME" lines in order) there is a count for each function too, behind the totals. One virtual
+ * processor only. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -79,12 +81,15 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
     for (size_t i = 0; i < count; i++) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint64_t address = qemu_plugin_insn_vaddr(insn);
-        /* Callbacks come before the inline add of the same instruction: it belongs to the new turn. */
+        /* Callbacks come before the inline add of the same instruction: it belongs to the new turn.
+         */
         if (address == bench.turn)
             qemu_plugin_register_vcpu_insn_exec_cb(insn, turn_begins, QEMU_PLUGIN_CB_NO_REGS, NULL);
         if (address == bench.nothing)
-            qemu_plugin_register_vcpu_insn_exec_cb(insn, nothing_found, QEMU_PLUGIN_CB_NO_REGS, NULL);
-        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &bench.executed, 1);
+            qemu_plugin_register_vcpu_insn_exec_cb(insn, nothing_found, QEMU_PLUGIN_CB_NO_REGS,
+                                                   NULL);
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                   &bench.executed, 1);
         if (bench.symbols)
             qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64,
                                                        &bench.in_turn[symbol_of(address)], 1);
@@ -96,8 +101,7 @@ static bool map_counts(const char *path)
     int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
     if (file < 0 || ftruncate(file, sizeof *bench.counts) < 0)
         return false;
-    bench.counts =
-        mmap(NULL, sizeof *bench.counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    bench.counts = mmap(NULL, sizeof *bench.counts, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
     return bench.counts != MAP_FAILED;
 }
@@ -133,7 +137,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info, int a
             good = good && read_symbols(value);
     }
     if (!good || !bench.counts || !bench.turn || !bench.nothing) {
-        fprintf(stderr, "insn_plugin: turn=, nothing= and out= are needed, and files that can be opened\n");
+        fprintf(stderr,
+                "insn_plugin: turn=, nothing= and out= are needed, and files that can be opened\n");
         return -1;
     }
     bench.counts->symbols = bench.symbols;

@@ -1,5 +1,5 @@
-/* Traffic for measuring: keeps a window of requests outstanding over QEMU's datagram sockets, and checks
- * every answer.
+/* Traffic for measuring: keeps a window of requests outstanding over QEMU's datagram sockets, and
+ * checks every answer.
  *
  *   traffic icmp|udp COUNT WINDOW LOCAL REMOTE             to 10.0.0.2, MAC 52:54:00:00:00:01
  *   traffic forward COUNT WINDOW LOCAL REMOTE LOCAL2 REMOTE2   in at nic0, out at nic1 to 10.1.0.1
@@ -56,13 +56,15 @@ static struct wire wire_open(const char *local, const char *remote, unsigned nic
 
 static void wire_send(struct wire *wire, const void *frame, unsigned length)
 {
-    if (sendto(wire->socket, frame, length, 0, (struct sockaddr *)&wire->remote, sizeof wire->remote) < 0) {
+    if (sendto(wire->socket, frame, length, 0, (struct sockaddr *)&wire->remote,
+               sizeof wire->remote) < 0) {
         perror(wire->remote.sun_path);
         exit(2);
     }
 }
 
-static unsigned request_make(uint8_t *frame, const struct wire *wire, const char *mode, uint32_t number)
+static unsigned request_make(uint8_t *frame, const struct wire *wire, const char *mode,
+                             uint32_t number)
 {
     struct eth_header *eth = (struct eth_header *)frame;
     struct ipv4_header *ip = (struct ipv4_header *)(eth + 1);
@@ -88,12 +90,15 @@ static unsigned request_make(uint8_t *frame, const struct wire *wire, const char
         payload[i] = (uint8_t)(number + i);
     if (icmp) {
         struct icmp_header *header = (struct icmp_header *)(ip + 1);
-        *header = (struct icmp_header){.type = ICMP_ECHO_REQUEST, .id = be16(1), .sequence = be16((uint16_t)number)};
+        *header = (struct icmp_header){
+            .type = ICMP_ECHO_REQUEST, .id = be16(1), .sequence = be16((uint16_t)number)};
         header->checksum = checksum_finish(checksum_add(0, header, 8 + data));
     } else {
         struct udp_header *header = (struct udp_header *)(ip + 1);
-        *header = (struct udp_header){.from = be16(4000), .to = be16(UDP_PORT_ECHO), .length = be16((uint16_t)(8 + data))};
-        header->checksum = checksum_finish(checksum_add(checksum_pseudo(ip, (uint16_t)(8 + data)), header, 8 + data));
+        *header = (struct udp_header){
+            .from = be16(4000), .to = be16(UDP_PORT_ECHO), .length = be16((uint16_t)(8 + data))};
+        header->checksum = checksum_finish(
+            checksum_add(checksum_pseudo(ip, (uint16_t)(8 + data)), header, 8 + data));
     }
     return ETH_HEADER_LENGTH + IPV4_HEADER_MIN + 8 + data;
 }
@@ -111,7 +116,8 @@ static bool answer_good(uint8_t *frame, unsigned length, const char *mode)
     uint64_t sum = icmp ? 0 : checksum_pseudo(ip, (uint16_t)(8 + data));
     if (checksum_fold(checksum_add(sum, ip + 1, 8 + data)) != 0xffff)
         return false;
-    if (be32_get(ip->to) != (forward ? IP(10, 1, 0, 1) : IP(10, 0, 0, 1)) || (forward && ip->ttl != 63))
+    if (be32_get(ip->to) != (forward ? IP(10, 1, 0, 1) : IP(10, 0, 0, 1)) ||
+        (forward && ip->ttl != 63))
         return false;
     if (icmp && ((struct icmp_header *)(ip + 1))->type != ICMP_ECHO_REPLY)
         return false;
@@ -168,7 +174,8 @@ int main(int argc, char **argv)
     const char *mode = argc > 1 ? argv[1] : "";
     bool forward = strcmp(mode, "forward") == 0;
     if (argc != (forward ? 8 : 6)) {
-        fprintf(stderr, "usage: traffic icmp|udp|forward COUNT WINDOW LOCAL REMOTE [LOCAL2 REMOTE2]\n");
+        fprintf(stderr,
+                "usage: traffic icmp|udp|forward COUNT WINDOW LOCAL REMOTE [LOCAL2 REMOTE2]\n");
         return 2;
     }
     unsigned count = (unsigned)atoi(argv[2]), window = (unsigned)atoi(argv[3]);
@@ -178,7 +185,8 @@ int main(int argc, char **argv)
     struct tally tally = {0, 0, 0};
     uint8_t frame[FRAME_MAX];
     while (tally.received < count) {
-        /* Refill when half of the window is answered, so that the ring fills in bursts and does not run empty. */
+        /* Refill when half of the window is answered, so that the ring fills in bursts and does not
+         * run empty. */
         unsigned open = tally.received ? window : 1; /* the first finds its way by ARP */
         if (tally.sent - tally.received <= open / 2)
             while (tally.sent < count && tally.sent - tally.received < open) {

@@ -1,8 +1,8 @@
 /* What a nic driver implements, and who owns a frame when.
  *
- * A driver is a table row (drivers/drivers.c): how to recognise a device, how to bring it up, and a few
- * calls for the loop. It never knows which machine it runs on, allocates at probe only, and does not
- * wait, log or touch a device register for reading on the paths called per batch. */
+ * A driver is a table row (drivers/drivers.c): how to recognise a device, how to bring it up, and a
+ * few calls for the loop. It never knows which machine it runs on, allocates at probe only, and
+ * does not wait, log or touch a device register for reading on the paths called per batch. */
 #ifndef DRIVERS_NIC_H
 #define DRIVERS_NIC_H
 
@@ -17,7 +17,8 @@
 enum {
     NICS_MAX = 8,
     NIC_NAME_MAX = 8,
-    NIC_OUT_MAX = 4 * BATCH_MAX, /* what one batch may send: itself, errors, frames that waited for ARP */
+    NIC_OUT_MAX =
+        4 * BATCH_MAX, /* what one batch may send: itself, errors, frames that waited for ARP */
 };
 
 struct nic;
@@ -29,16 +30,17 @@ struct nic_driver {
     /* Whether this driver is for the device; looks at ids only. */
     bool (*match)(const struct arch_device *device);
 
-    /* Brings the device up, polled, receiving into frames from nic->pool, and fills in mac, speed_mbps,
-     * link_up and driver_state. On failure says why by nic_log, undoes what it did, frees the frames
-     * it took, and returns a negative error; the boot goes on without the nic. */
+    /* Brings the device up, polled, receiving into frames from nic->pool, and fills in mac,
+     * speed_mbps, link_up and driver_state. On failure says why by nic_log, undoes what it did,
+     * frees the frames it took, and returns a negative error; the boot goes on without the nic. */
     int (*probe)(struct nic *nic, const struct arch_device *device);
 
     /* Takes up to `max` received frames off the device. Each returned frame is the caller's (owner
-     * FRAME_OF_LOOP), with data, length, nic and flags set. For each one the ring gets a fresh frame
-     * from the pool; when the pool is empty the received frame goes back to the ring and is
-     * counted dropped (DROP_NO_FRAME: frame_alloc does that). 0 means that nothing is left on the device: the
-     * loop may sleep on it. Errored frames are recycled and left to the device's counters. */
+     * FRAME_OF_LOOP), with data, length, nic and flags set. For each one the ring gets a fresh
+     * frame from the pool; when the pool is empty the received frame goes back to the ring and is
+     * counted dropped (DROP_NO_FRAME: frame_alloc does that). 0 means that nothing is left on the
+     * device: the loop may sleep on it. Errored frames are recycled and left to the device's
+     * counters. */
     unsigned (*receive)(struct nic *nic, struct frame **frames, unsigned max);
 
     /* Hands over frames in order and rings the doorbell once. Returns how many were taken, from the
@@ -51,7 +53,8 @@ struct nic_driver {
      * follow the link (nic_link), refresh error counters, free finished transmit frames. */
     void (*attend)(struct nic *nic);
 
-    /* Let the device interrupt (when `on`), before the loop looks once more and sleeps; or stop it. */
+    /* Let the device interrupt (when `on`), before the loop looks once more and sleeps; or stop it.
+     */
     void (*interrupts)(struct nic *nic, bool on);
 
     /* Stops DMA and gives every frame in the rings back to nic->pool. */
@@ -98,12 +101,13 @@ void nic_link(struct nic *nic, bool up, uint32_t speed_mbps);
 /* A counter of the driver's own, named "nic0.what". Never NULL. */
 uint64_t *nic_counter(struct nic *nic, const char *what, const char *help);
 
-/* For the kernel: probes every device in order; whatever fails is reported and left out, but keeps its
- * name, so that the others keep theirs. */
+/* For the kernel: probes every device in order; whatever fails is reported and left out, but keeps
+ * its name, so that the others keep theirs. */
 void nics_start(struct core *core);
 void nics_stop(struct core *core);
 
-/* Whether the nic was found and works; one that failed its probe has a place and a name, and no more. */
+/* Whether the nic was found and works; one that failed its probe has a place and a name, and no
+ * more. */
 bool nic_present(const struct nic *nic);
 
 /* Rows of drivers/drivers.c (bare metal and hosted list their own), ended by NULL. */

@@ -115,11 +115,8 @@ int address_add(struct route_table *table, uint8_t nic, uint32_t ip, uint8_t len
             address = &table->address[i];
     if (!address)
         return ERR_FULL;
-    *address = (struct address){.ip = ip,
-                                .gateway = gateway,
-                                .length = length,
-                                .nic = nic,
-                                .state = ADDRESS_TENTATIVE};
+    *address = (struct address){
+        .ip = ip, .gateway = gateway, .length = length, .nic = nic, .state = ADDRESS_TENTATIVE};
     struct route local = address_route_local(address);
     struct route by_gateway = address_route_default(address);
     int error = route_add(table, &local);

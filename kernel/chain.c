@@ -94,7 +94,8 @@ static void chain_split(struct batch *batch, struct batch *wanted, unsigned kind
 
 typedef void chain_handler(struct service_self *self, struct batch *batch);
 
-/* Runs the handler on the frames of the kinds it wants; what it passes is in the batch afterwards. */
+/* Runs the handler on the frames of the kinds it wants; what it passes is in the batch afterwards.
+ */
 static void chain_call(struct service_self *self, chain_handler *handler, unsigned kinds,
                        struct batch *batch)
 {
@@ -119,8 +120,8 @@ void chain_receive(struct core *core, struct batch *batch, unsigned first)
 {
     for (unsigned i = first; i < core->service_count && batch->count; i++)
         if (batch->kinds & core->receive_kinds[i])
-            chain_call(&core->service[i], core->service[i].service->receive,
-                       core->receive_kinds[i], batch);
+            chain_call(&core->service[i], core->service[i].service->receive, core->receive_kinds[i],
+                       batch);
     for (unsigned i = 0; i < batch->count; i++)
         core_drop(core, batch->frame[i], chain_unclaimed(core, batch->frame[i]));
     batch->count = 0;

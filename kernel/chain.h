@@ -5,8 +5,8 @@
 #include "kernel/core.h"
 #include "kernel/service.h"
 
-/* services/services.c: the rows in chain order, ended by NULL. Receive runs from the first to the last,
- * transmit likewise over those that filter. */
+/* services/services.c: the rows in chain order, ended by NULL. Receive runs from the first to the
+ * last, transmit likewise over those that filter. */
 extern const struct service *const services[];
 
 /* Makes an instance of every row, none running. ERR_NO_MEMORY, ERR_FULL. */

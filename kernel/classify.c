@@ -9,7 +9,7 @@
 
 #define CLASSIFY_HASH 0x9e3779b97f4a7c15ull /* 2^64 / golden ratio */
 
-enum { LINK_LOCAL = 0xa9fe }; /* 169.254.0.0/16 */
+enum { LINK_LOCAL = 0xa9fe };    /* 169.254.0.0/16 */
 enum { CHECKSUM_GOOD = 0xffff }; /* what a packet with a right checksum folds to */
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
@@ -80,9 +80,8 @@ static enum drop_reason classify_to_us(struct frame *frame, const struct ipv4_he
     case IPV4_UDP:
         return classify_udp(frame, ip, l4, payload);
     case IPV4_TCP: {
-        unsigned header = payload < TCP_HEADER_MIN
-                              ? 0
-                              : (((const struct tcp_header *)l4)->offset >> 4) * 4u;
+        unsigned header =
+            payload < TCP_HEADER_MIN ? 0 : (((const struct tcp_header *)l4)->offset >> 4) * 4u;
         if (UNLIKELY(header < TCP_HEADER_MIN || header > payload))
             return DROP_TCP_TOO_SHORT;
         return CLASSIFIED(frame, FRAME_TCP);
@@ -123,8 +122,8 @@ static __attribute__((noinline)) void classify_pair(struct core *core, struct cl
         pair->reason = DROP_IP_NOT_FOR_US;
 }
 
-/* Where an IPv4 packet with a good header is to go, by its addresses. Traffic has few pairs of them at a
- * time, so what was found for one is kept until the routes change. */
+/* Where an IPv4 packet with a good header is to go, by its addresses. Traffic has few pairs of them
+ * at a time, so what was found for one is kept until the routes change. */
 static inline enum drop_reason classify_addresses(struct core *core, struct frame *frame,
                                                   const struct ipv4_header *ip)
 {
@@ -199,8 +198,8 @@ classify_any(struct core *core, const struct nic *nic, struct frame *frame)
     return CLASSIFIED(frame, FRAME_OTHER);
 }
 
-/* Nearly all frames are IPv4 without options, whole, right and sent to our MAC address: all of that is one
- * question here, asked quickly. Whatever is not goes the long way, which finds out why. */
+/* Nearly all frames are IPv4 without options, whole, right and sent to our MAC address: all of that
+ * is one question here, asked quickly. Whatever is not goes the long way, which finds out why. */
 static inline bool classify_plain(const uint8_t *mac, const struct frame *frame)
 {
     const struct eth_header *eth = (const struct eth_header *)frame->data;
@@ -233,7 +232,8 @@ void classify(struct core *core, struct nic *nic, struct batch *batch)
         core->pairs_of = core->routes.changes;
         memset(core->pair, 0, sizeof core->pair);
         for (unsigned i = 0; i < CLASSIFIED_PAIRS; i++)
-            core->pair[i].reason = DROP_IP_SOURCE_INVALID; /* right for key 0: from and to 0.0.0.0 */
+            core->pair[i].reason =
+                DROP_IP_SOURCE_INVALID; /* right for key 0: from and to 0.0.0.0 */
     }
     unsigned kept = 0, kinds = 0;
     uint64_t bytes = 0;

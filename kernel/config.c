@@ -164,7 +164,8 @@ static int config_ip(struct word *word)
     return error == ERR_INVALID ? ERR_RANGE : error;
 }
 
-/* ---- the other words -------------------------------------------------------------------------- */
+/* ---- the other words --------------------------------------------------------------------------
+ */
 
 static int config_route(struct word *word)
 {
@@ -182,8 +183,7 @@ static int config_route(struct word *word)
         config_parse_ip(gateway, &route.gateway) < 0)
         return ERR_INVALID;
     const struct route *link = &core->routes.route[route_lookup(&core->routes, route.gateway)];
-    if (link->type != ROUTE_UNICAST || link->gateway ||
-        (named != UINT8_MAX && named != link->nic))
+    if (link->type != ROUTE_UNICAST || link->gateway || (named != UINT8_MAX && named != link->nic))
         return ERR_RANGE;
     route.nic = link->nic;
     return route_add(&core->routes, &route);
@@ -315,7 +315,7 @@ static int config_word(struct word *word, bool early)
 static unsigned config_line(struct core *core, const char *line, bool early)
 {
     unsigned refused = 0, at = 0;
-    while (line[at] && at < CONFIG_LINE_MAX) {
+    while (at < CONFIG_LINE_MAX && line[at]) {
         if (line[at] == ' ' || line[at] == '\t' || line[at] == '\n') {
             at++;
             continue;

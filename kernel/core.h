@@ -21,10 +21,10 @@ enum {
     SERVICES_MAX = 16,
     CLASSIFIED_PAIRS_BITS = 8,
     CLASSIFIED_PAIRS = 1 << CLASSIFIED_PAIRS_BITS, /* 4 KiB: stays in the nearest cache */
-    YIELDED_MAX = 256,   /* frames waiting for a service that yielded */
-    TIMER_BUDGET = 256,  /* timers fired or moved in one turn */
-    YIELDED_BUDGET = 64, /* yielded frames taken up in one turn */
-    DEVICES_MAX = 32,    /* on the machine, nics or not */
+    YIELDED_MAX = 256,                             /* frames waiting for a service that yielded */
+    TIMER_BUDGET = 256,                            /* timers fired or moved in one turn */
+    YIELDED_BUDGET = 64,                           /* yielded frames taken up in one turn */
+    DEVICES_MAX = 32,                              /* on the machine, nics or not */
     FRAMES_MIN = 512,  /* below this a nic's rings starve: refuse to start */
     FRAMES_MAX = 4096, /* 9 MiB; more only hides a sender that is too fast */
 };
@@ -59,7 +59,7 @@ struct service_self {
     const struct service *service;
     void *state;
     uint8_t index; /* in core->service, which is the order of the chains */
-    bool wanted; /* by configuration: run it once everything is there */
+    bool wanted;   /* by configuration: run it once everything is there */
     bool running;
     struct {
         uint64_t *frames; /* handed to receive and transmit */
@@ -76,9 +76,9 @@ struct classified_pair {
 };
 
 struct core {
-    uint64_t now_ns;      /* when this turn began: the loop's one reading of the clock */
-    uint64_t account_ns;  /* up to here time is accounted */
-    uint64_t worked_ns;   /* the last turn that did work */
+    uint64_t now_ns;     /* when this turn began: the loop's one reading of the clock */
+    uint64_t account_ns; /* up to here time is accounted */
+    uint64_t worked_ns;  /* the last turn that did work */
     uint64_t timers_due_ns;
     uint64_t housekeeping_due_ns;
     unsigned nic_count;
@@ -93,7 +93,7 @@ struct core {
     /* By place in the chain; 0 where the service does not run or has no handler. */
     uint16_t receive_kinds[SERVICES_MAX], transmit_kinds[SERVICES_MAX];
 
-    uint64_t *drop;              /* [DROP_REASON_COUNT] counters */
+    uint64_t *drop;                 /* [DROP_REASON_COUNT] counters */
     uint64_t *time_ns[PHASE_COUNT]; /* counters */
     uint64_t *turns, *turns_worked, *sleeps;
 
@@ -139,7 +139,8 @@ static inline void core_drop(struct core *core, struct frame *frame, unsigned re
     frame_free(&core->frames, frame);
 }
 
-/* Takes a frame (kind FRAME_READY or FRAME_RESOLVE) to be sent by frame->nic at the end of the batch. */
+/* Takes a frame (kind FRAME_READY or FRAME_RESOLVE) to be sent by frame->nic at the end of the
+ * batch. */
 static inline void core_send(struct core *core, struct frame *frame)
 {
     struct nic *nic = &core->nic[frame->nic];

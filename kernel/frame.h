@@ -21,8 +21,8 @@
 
 enum {
     FRAME_METADATA = 64,
-    FRAME_HEADROOM = 64,     /* for a header pushed in front, e.g. an ICMP error's */
-    FRAME_ROOM = 2048,       /* the receive buffer size both Intel drivers are given */
+    FRAME_HEADROOM = 64, /* for a header pushed in front, e.g. an ICMP error's */
+    FRAME_ROOM = 2048,   /* the receive buffer size both Intel drivers are given */
     FRAME_STRIDE = FRAME_METADATA + FRAME_HEADROOM + FRAME_ROOM,
     FRAME_LENGTH_MIN = 60,   /* shortest on the wire, without FCS (IEEE 802.3 3.2.8) */
     FRAME_LENGTH_MAX = 1514, /* longest without FCS and VLAN tag (IEEE 802.3 3.2.7) */
@@ -53,26 +53,27 @@ enum frame_kind {
 };
 
 enum frame_flag {
-    FRAME_TO_BROADCAST = 1 << 0, /* Ethernet or IPv4 broadcast or multicast: never answered by errors */
-    FRAME_CHECKED = 1 << 1,      /* the machine vouches for the transport checksum (hosted) */
-    FRAME_FORWARDED = 1 << 2,    /* on its way from received_on to nic */
+    FRAME_TO_BROADCAST =
+        1 << 0,             /* Ethernet or IPv4 broadcast or multicast: never answered by errors */
+    FRAME_CHECKED = 1 << 1, /* the machine vouches for the transport checksum (hosted) */
+    FRAME_FORWARDED = 1 << 2, /* on its way from received_on to nic */
 };
 
 struct frame {
-    uint8_t *data;   /* first byte of the Ethernet header */
-    uint16_t length; /* bytes from data on, without FCS */
-    uint8_t owner;   /* enum frame_owner */
-    uint8_t nic;     /* index of the nic it came from, or leaves by once sent */
-    uint16_t kind;   /* one of enum frame_kind */
-    uint8_t flags;   /* enum frame_flag */
-    uint8_t reason;  /* enum drop_reason, from service_drop_for */
-    uint16_t l3;     /* offsets from data, filled in by the classifier: the network header, */
-    uint16_t l4;     /* the transport header, */
-    uint16_t end;    /* and one past the IPv4 packet's last byte (behind it: Ethernet padding) */
-    uint16_t route;  /* index into the route table: the destination's, IPv4 only */
+    uint8_t *data;     /* first byte of the Ethernet header */
+    uint16_t length;   /* bytes from data on, without FCS */
+    uint8_t owner;     /* enum frame_owner */
+    uint8_t nic;       /* index of the nic it came from, or leaves by once sent */
+    uint16_t kind;     /* one of enum frame_kind */
+    uint8_t flags;     /* enum frame_flag */
+    uint8_t reason;    /* enum drop_reason, from service_drop_for */
+    uint16_t l3;       /* offsets from data, filled in by the classifier: the network header, */
+    uint16_t l4;       /* the transport header, */
+    uint16_t end;      /* and one past the IPv4 packet's last byte (behind it: Ethernet padding) */
+    uint16_t route;    /* index into the route table: the destination's, IPv4 only */
     uint32_t next_hop; /* IPv4, host order; meant when kind is FRAME_RESOLVE */
     uint8_t received_on; /* of a frame that is passed on: the nic it came from */
-    uint8_t icmp_type; /* meant when kind is FRAME_REJECTED */
+    uint8_t icmp_type;   /* meant when kind is FRAME_REJECTED */
     uint8_t icmp_code;
     uint16_t icmp_value; /* e.g. the next hop's MTU */
     uint64_t dma;        /* the device's address of this struct */
@@ -83,7 +84,7 @@ _Static_assert(sizeof(struct frame) <= FRAME_METADATA, "frame metadata is one ca
 
 struct batch {
     unsigned count;
-    unsigned kinds; /* or of the kinds inside; may name kinds that have left */
+    unsigned kinds;       /* or of the kinds inside; may name kinds that have left */
     struct frame **frame; /* room for BATCH_MAX, of whoever made the batch */
 };
 
@@ -110,8 +111,8 @@ static inline void frame_reset(struct frame *frame)
     frame->data = (uint8_t *)frame + FRAME_METADATA + FRAME_HEADROOM;
 }
 
-/* A frame owned by the caller (set owner when it is not the loop), data reset, the rest as its last user left
- * it. NULL: pool exhausted, which is counted. About six instructions. */
+/* A frame owned by the caller (set owner when it is not the loop), data reset, the rest as its last
+ * user left it. NULL: pool exhausted, which is counted. About six instructions. */
 static inline struct frame *frame_alloc(struct frame_pool *pool)
 {
     if (__builtin_expect(pool->free_count == 0, 0)) {

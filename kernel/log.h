@@ -39,7 +39,8 @@ void log_start(struct log *log, enum log_level level);
 void log_write(struct log *log, enum log_level level, const char *who, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Line number `number` (0 is the first ever), or NULL when the ring has let it go or it is not written yet. */
+/* Line number `number` (0 is the first ever), or NULL when the ring has let it go or it is not
+ * written yet. */
 const struct log_line *log_line(const struct log *log, uint64_t number);
 
 #endif

@@ -104,8 +104,8 @@ static void loop_arm(struct core *core, bool on)
         core->nic[i].driver->interrupts(&core->nic[i], on);
 }
 
-/* How long the core may sleep on its nics: those that cannot wake it must be polled, and those whose link
- * changes in silence looked at. */
+/* How long the core may sleep on its nics: those that cannot wake it must be polled, and those
+ * whose link changes in silence looked at. */
 static uint64_t loop_sleep_max_ns(const struct core *core)
 {
     uint64_t max_ns = IDLE_SLEEP_MAX_MS * 1000000ull;
@@ -131,10 +131,10 @@ static uint64_t loop_wake_ns(const struct core *core)
     return report_ns < wake_ns ? report_ns : wake_ns;
 }
 
-/* No lost wake-up, in two empty turns. The first lets the nics interrupt; the second has looked at every ring,
- * event and timer after that, and found nothing. A frame that arrives later than that look raises an
- * interrupt, which stays pending (interrupts are off) until arch_idle takes it and so ends at once. A
- * frame that arrived before the look was found by it. */
+/* No lost wake-up, in two empty turns. The first lets the nics interrupt; the second has looked at
+ * every ring, event and timer after that, and found nothing. A frame that arrives later than that
+ * look raises an interrupt, which stays pending (interrupts are off) until arch_idle takes it and
+ * so ends at once. A frame that arrived before the look was found by it. */
 void loop_nothing(struct core *core)
 {
     arch_pause();

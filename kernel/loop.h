@@ -5,8 +5,9 @@
 #include "kernel/core.h"
 
 enum {
-    IDLE_SPIN_US = 200,   /* after work: longer than a busy peer's gap, shorter than anyone's patience */
-    IDLE_BLIND_US = 500,  /* how long to sleep when a nic cannot wake us */
+    IDLE_SPIN_US =
+        200, /* after work: longer than a busy peer's gap, shorter than anyone's patience */
+    IDLE_BLIND_US = 500,      /* how long to sleep when a nic cannot wake us */
     IDLE_SLEEP_MAX_MS = 1000, /* housekeeping's statistics are no older */
     HOUSEKEEPING_MS = NIC_ATTEND_MS,
 };

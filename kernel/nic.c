@@ -137,8 +137,7 @@ static const struct nic_driver *nic_driver_for(const struct arch_device *device)
 
 void nics_start(struct core *core)
 {
-    core->device_count =
-        arch_devices(core->device, sizeof core->device / sizeof core->device[0]);
+    core->device_count = arch_devices(core->device, sizeof core->device / sizeof core->device[0]);
     for (unsigned i = 0; i < core->device_count; i++) {
         const struct arch_device *device = &core->device[i];
         const struct nic_driver *driver = nic_driver_for(device);

@@ -49,10 +49,9 @@ void report_status(struct core *core)
     core->report.last_ns = core->account_ns;
     core->report.last_busy_ns = busy_ns;
 
-    int used = snprintf(line, sizeof line,
-                        "status: up %lu s, rx %llu, tx %llu, load %u.%u %%, drops %llu",
-                        (unsigned long)(core->now_ns / 1000000000), rx, tx, permille / 10,
-                        permille % 10, drops);
+    int used = snprintf(
+        line, sizeof line, "status: up %lu s, rx %llu, tx %llu, load %u.%u %%, drops %llu",
+        (unsigned long)(core->now_ns / 1000000000), rx, tx, permille / 10, permille % 10, drops);
     if (used < REPORT_LINE_MAX - 2)
         used += report_drops(core, line + used, REPORT_LINE_MAX - 1 - used);
     line[used++] = '\n';
@@ -68,9 +67,9 @@ static bool report_some(struct core *core, unsigned *next, unsigned lines)
         unsigned i = (*next)++;
         if (!registry->value[i])
             continue;
-        report_line(line, snprintf(line, sizeof line, "counter %s %llu\n",
-                                   registry->counter[i].name,
-                                   (unsigned long long)registry->value[i]));
+        report_line(line,
+                    snprintf(line, sizeof line, "counter %s %llu\n", registry->counter[i].name,
+                             (unsigned long long)registry->value[i]));
         lines--;
     }
     if (*next < registry->count)

@@ -1,8 +1,8 @@
 /* The route table: a trie of strides 16, 8, 8 with its leaves pushed down.
  *
- * Every entry names the longest route that covers it, or a node that says it in more detail. So to add a route
- * is to write it over all entries below its prefix that name a shorter one; to delete it, to write the next
- * longest that covers it over those that name it. */
+ * Every entry names the longest route that covers it, or a node that says it in more detail. So to
+ * add a route is to write it over all entries below its prefix that name a shorter one; to delete
+ * it, to write the next longest that covers it over those that name it. */
 #include "kernel/route.h"
 
 #include <string.h>
@@ -64,8 +64,8 @@ static unsigned route_slot(struct route_level level, uint32_t prefix)
     return prefix >> (ROUTE_LENGTH_MAX - level.bits_above - level.bits) & ((1u << level.bits) - 1);
 }
 
-/* At and below a range of entries, writes `now` where `old` stands; or, `old` being ROUTE_NONE, where a route no
- * longer than it stands. */
+/* At and below a range of entries, writes `now` where `old` stands; or, `old` being ROUTE_NONE,
+ * where a route no longer than it stands. */
 static void route_paint(struct route_table *table, struct route_level level, unsigned first,
                         unsigned count, uint16_t old, uint16_t now)
 {
@@ -79,9 +79,10 @@ static void route_paint(struct route_table *table, struct route_level level, uns
     }
 }
 
-/* A node all of whose entries name the same route is that route. Returns what the entry should be. */
-static route_entry_t route_tidy(struct route_table *table, struct route_level level, uint32_t prefix,
-                                unsigned depth_bits)
+/* A node all of whose entries name the same route is that route. Returns what the entry should be.
+ */
+static route_entry_t route_tidy(struct route_table *table, struct route_level level,
+                                uint32_t prefix, unsigned depth_bits)
 {
     unsigned slot = route_slot(level, prefix);
     route_entry_t entry = level.entry[slot];
@@ -104,7 +105,8 @@ static void route_tidy_path(struct route_table *table, uint32_t prefix, uint8_t 
     root.entry[route_slot(root, prefix)] = route_tidy(table, root, prefix, length);
 }
 
-/* The level on which a prefix of this length ends, with the nodes on the way made. False: no node left. */
+/* The level on which a prefix of this length ends, with the nodes on the way made. False: no node
+ * left. */
 static bool route_descend(struct route_table *table, uint32_t prefix, uint8_t length,
                           struct route_level *level)
 {

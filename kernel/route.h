@@ -1,9 +1,9 @@
 /* Addresses and routes: one longest-prefix-match table answers what an IPv4 destination is to us.
  *
  * Our own addresses, broadcasts and multicast are routes too, so one lookup says "local",
- * "broadcast", "by this gateway" or "nowhere". The lookup is a trie of strides 16, 8, 8 whose leaves
- * are pushed down: one to three loads, about ten instructions, no branch on the prefix length.
- * Changing it writes at most one leaf range per level; the table is never rebuilt. */
+ * "broadcast", "by this gateway" or "nowhere". The lookup is a trie of strides 16, 8, 8 whose
+ * leaves are pushed down: one to three loads, about ten instructions, no branch on the prefix
+ * length. Changing it writes at most one leaf range per level; the table is never rebuilt. */
 #ifndef KERNEL_ROUTE_H
 #define KERNEL_ROUTE_H
 
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum {
-    ROUTES_MAX = 1024, /* those of the addresses included */
+    ROUTES_MAX = 1024,      /* those of the addresses included */
     ROUTE_NODES_MAX = 1024, /* each serves the routes longer than /16 (or /24) below one prefix */
     ADDRESSES_MAX = 32,
     ROUTE_NONE = 0, /* index of the route that matches when nothing else does: ROUTE_UNREACHABLE */
@@ -25,7 +25,8 @@ enum route_type {
     ROUTE_LOCAL,       /* one of our addresses */
     ROUTE_BROADCAST,   /* a subnet's broadcast, or 255.255.255.255 */
     ROUTE_MULTICAST,   /* 224.0.0.0/4 */
-    ROUTE_MARTIAN,     /* 0.0.0.0/8, 127.0.0.0/8, 240.0.0.0/4: never a source or destination on a wire */
+    ROUTE_MARTIAN, /* 0.0.0.0/8, 127.0.0.0/8, 240.0.0.0/4: never a source or destination on a wire
+                    */
 };
 
 struct route {
@@ -48,7 +49,7 @@ enum address_state {
 };
 
 struct address {
-    uint32_t ip; /* host order; 0: entry is free */
+    uint32_t ip;      /* host order; 0: entry is free */
     uint32_t gateway; /* of the default route that came with it; 0: none */
     uint8_t length;
     uint8_t nic;
@@ -56,8 +57,8 @@ struct address {
 };
 
 struct route_table {
-    struct route *route;  /* ROUTES_MAX; [ROUTE_NONE] always there */
-    route_entry_t *root;  /* ROUTE_ROOT_ENTRIES, by the first 16 bits */
+    struct route *route; /* ROUTES_MAX; [ROUTE_NONE] always there */
+    route_entry_t *root; /* ROUTE_ROOT_ENTRIES, by the first 16 bits */
     route_entry_t (*node)[ROUTE_NODE_ENTRIES];
     uint16_t node_free; /* a list through entry [0]; 0: empty. Node 0 is not used */
     uint16_t routes, nodes;
@@ -80,8 +81,8 @@ static inline uint16_t route_lookup(const struct route_table *table, uint32_t ip
     return entry;
 }
 
-/* Adds a route. ERR_INVALID: bits set behind the prefix, or length above 32. ERR_EXISTS: the same prefix
- * is there. ERR_FULL: nothing changed. Bounded: one stride's entries at each level. */
+/* Adds a route. ERR_INVALID: bits set behind the prefix, or length above 32. ERR_EXISTS: the same
+ * prefix is there. ERR_FULL: nothing changed. Bounded: one stride's entries at each level. */
 int route_add(struct route_table *table, const struct route *route);
 
 /* ERR_NOT_FOUND: no route of exactly this prefix. */
@@ -93,19 +94,22 @@ const struct route *route_find(const struct route_table *table, uint32_t prefix,
 /* Gives a nic an address, with its local, broadcast and on-link routes, and a default route where
  * gateway is not 0. ERR_INVALID: not a unicast address, length 0 or above 32, or the gateway not on
  * the link. ERR_EXISTS, ERR_FULL: nothing changed. */
-int address_add(struct route_table *table, uint8_t nic, uint32_t ip, uint8_t length, uint32_t gateway);
+int address_add(struct route_table *table, uint8_t nic, uint32_t ip, uint8_t length,
+                uint32_t gateway);
 
 /* ERR_NOT_FOUND. */
 int address_delete(struct route_table *table, uint32_t ip);
 
-/* Our address to speak from to `peer` by `nic`: one on the same subnet, else the nic's first active, else
- * 0. */
+/* Our address to speak from to `peer` by `nic`: one on the same subnet, else the nic's first
+ * active, else 0. */
 uint32_t address_source(const struct route_table *table, uint8_t nic, uint32_t peer);
 
 /* The entry, or NULL. */
 struct address *address_find(struct route_table *table, uint32_t ip);
 
-/* Takes a duplicate out of use (it is no longer ROUTE_LOCAL, but kept in the list), or back into it. */
-void address_set_state(struct route_table *table, struct address *address, enum address_state state);
+/* Takes a duplicate out of use (it is no longer ROUTE_LOCAL, but kept in the list), or back into
+ * it. */
+void address_set_state(struct route_table *table, struct address *address,
+                       enum address_state state);
 
 #endif

@@ -1,9 +1,10 @@
 /* What a service is, and all that it may do.
  *
  * A service is one file: a descriptor, a receive handler, a transmit filter, a timeout callback, a
- * configuration. It includes this header and include/wire/ and nothing else of ours. It touches its own state, the
- * frames of its batch, and the calls below. The descriptor is a type: nothing in the file is
- * static and mutable; configuration makes instances. Everything runs to completion in the loop.
+ * configuration. It includes this header and include/wire/ and nothing else of ours. It touches its
+ * own state, the frames of its batch, and the calls below. The descriptor is a type: nothing in the
+ * file is static and mutable; configuration makes instances. Everything runs to completion in the
+ * loop.
  *
  * A handler gives each frame of its batch a verdict; service_each turns a function that judges one
  * frame into a handler of batches, without a call per frame. */
@@ -22,8 +23,8 @@ enum verdict {
 };
 
 enum service_notice {
-    SERVICE_NIC_UP,   /* about: the nic's index */
-    SERVICE_NIC_DOWN, /* about: the nic's index */
+    SERVICE_NIC_UP,          /* about: the nic's index */
+    SERVICE_NIC_DOWN,        /* about: the nic's index */
     SERVICE_ADDRESS_ADDED,   /* about: the address, host order */
     SERVICE_ADDRESS_REMOVED, /* about: the address, host order */
 };
@@ -46,14 +47,16 @@ struct service {
 
     /* Checks the state's configuration and gets ready. Negative: the service stays off. */
     int (*start)(struct service_self *self);
-    /* Frees every frame it holds (service_drop, DROP_SERVICE_STOPPED); its timers are cancelled by itself. */
+    /* Frees every frame it holds (service_drop, DROP_SERVICE_STOPPED); its timers are cancelled by
+     * itself. */
     void (*stop)(struct service_self *self);
-    /* A "name.key=value" word. ERR_NOT_FOUND: no such key. ERR_INVALID, ERR_RANGE: bad value. Called
-     * before start or while running. */
+    /* A "name.key=value" word. ERR_NOT_FOUND: no such key. ERR_INVALID, ERR_RANGE: bad value.
+     * Called before start or while running. */
     int (*configure)(struct service_self *self, const char *key, const char *value);
     void (*receive)(struct service_self *self, struct batch *batch);
     void (*transmit)(struct service_self *self, struct batch *batch);
-    /* Returns the timer's next delay_us, 0 for the next turn (that is how a long job yields), or TIMER_NONE. */
+    /* Returns the timer's next delay_us, 0 for the next turn (that is how a long job yields), or
+     * TIMER_NONE. */
     uint64_t (*timeout)(struct service_self *self, struct service_timer *timer);
     void (*notice)(struct service_self *self, enum service_notice what, uint32_t about);
 };
@@ -66,8 +69,9 @@ static inline enum verdict service_drop_for(struct frame *frame, enum drop_reaso
     return VERDICT_DROP;
 }
 
-/* Passes the frame on, marked to be answered by an ICMP error: the icmp service, behind in the chain,
- * does that and drops it for `reason`. `value` goes into the error's second word (next-hop MTU). */
+/* Passes the frame on, marked to be answered by an ICMP error: the icmp service, behind in the
+ * chain, does that and drops it for `reason`. `value` goes into the error's second word (next-hop
+ * MTU). */
 static inline enum verdict service_reject(struct frame *frame, enum drop_reason reason,
                                           uint8_t icmp_type, uint8_t icmp_code, uint16_t value)
 {
@@ -81,7 +85,8 @@ static inline enum verdict service_reject(struct frame *frame, enum drop_reason 
 
 void service_yield_frame(struct service_self *self, struct frame *frame); /* service_each's */
 
-/* Judges every frame of a batch; what passes stays in the batch. Always inlined, so `judge` is no call. */
+/* Judges every frame of a batch; what passes stays in the batch. Always inlined, so `judge` is no
+ * call. */
 static inline __attribute__((always_inline)) void
 service_each(struct service_self *self, struct batch *batch,
              enum verdict (*judge)(struct service_self *self, struct frame *frame))
@@ -108,7 +113,8 @@ service_each(struct service_self *self, struct batch *batch,
     batch->kinds = kinds;
 }
 
-/* A frame of the service's own, to be filled in from data on and sent. NULL: none left (counted). */
+/* A frame of the service's own, to be filled in from data on and sent. NULL: none left (counted).
+ */
 static inline struct frame *service_frame(struct service_self *self)
 {
     struct frame *frame = frame_alloc(&self->core->frames);
@@ -118,8 +124,9 @@ static inline struct frame *service_frame(struct service_self *self)
 }
 
 /* Sends a consumed frame by nic frame->nic: data and length say what; kind is FRAME_READY, or
- * FRAME_RESOLVE with next_hop set when the destination MAC address is still to be found. Goes through the
- * transmit chain at the end of the batch. Never fails: what cannot be sent is dropped and counted. */
+ * FRAME_RESOLVE with next_hop set when the destination MAC address is still to be found. Goes
+ * through the transmit chain at the end of the batch. Never fails: what cannot be sent is dropped
+ * and counted. */
 static inline void service_send(struct service_self *self, struct frame *frame)
 {
     core_send(self->core, frame);
@@ -132,7 +139,8 @@ static inline void service_free(struct service_self *self, struct frame *frame)
 }
 
 /* Frees a consumed frame that did not. */
-static inline void service_drop(struct service_self *self, struct frame *frame, enum drop_reason reason)
+static inline void service_drop(struct service_self *self, struct frame *frame,
+                                enum drop_reason reason)
 {
     core_drop(self->core, frame, reason);
 }
@@ -211,7 +219,8 @@ static inline uint16_t service_ip_id(struct service_self *self)
 uint64_t *service_counter(struct service_self *self, const char *what, const char *help);
 
 /* Rate-limited; still, never per frame. */
-#define service_log(self, level, ...) log_write(&(self)->core->log, (level), (self)->service->name, __VA_ARGS__)
+#define service_log(self, level, ...)                                                              \
+    log_write(&(self)->core->log, (level), (self)->service->name, __VA_ARGS__)
 
 /* A whole decimal number within bounds, for configure. ERR_INVALID, ERR_RANGE. */
 int service_number(const char *text, uint64_t min, uint64_t max, uint64_t *number);

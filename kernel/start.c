@@ -33,7 +33,8 @@ static void core_count_start(struct core *core)
         DROP_REASONS(DROP_HELP)
 #undef DROP_HELP
     };
-    /* The first counters of an empty registry lie one behind the other: drop[reason] finds its own. */
+    /* The first counters of an empty registry lie one behind the other: drop[reason] finds its own.
+     */
     core->drop = counter_new(&core->counters, "drop", name[0], help[0]);
     for (unsigned i = 1; i < DROP_REASON_COUNT; i++)
         counter_new(&core->counters, "drop", name[i], help[i]);

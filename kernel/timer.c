@@ -1,9 +1,9 @@
 /* The timer wheel.
  *
- * A tick's number, in digits of six bits, names a slot on each level. A timer sits on the level of the
- * highest digit in which its tick differs from `now`, in the slot of its own digit there; so level 0
- * holds the ticks that share all higher digits with now, one tick a slot. When now reaches the first tick
- * of a slot on a higher level, that slot's timers move to the levels below. */
+ * A tick's number, in digits of six bits, names a slot on each level. A timer sits on the level of
+ * the highest digit in which its tick differs from `now`, in the slot of its own digit there; so
+ * level 0 holds the ticks that share all higher digits with now, one tick a slot. When now reaches
+ * the first tick of a slot on a higher level, that slot's timers move to the levels below. */
 #include "kernel/timer.h"
 
 #include <stddef.h>
@@ -76,8 +76,8 @@ void timer_cancel(struct timer_wheel *wheel, struct timer *timer)
     wheel->armed--;
 }
 
-/* The first tick, not before now, at which a slot must be fired (level 0) or emptied downwards (`*which`, the
- * highest of those that begin together). UINT64_MAX: nothing armed. */
+/* The first tick, not before now, at which a slot must be fired (level 0) or emptied downwards
+ * (`*which`, the highest of those that begin together). UINT64_MAX: nothing armed. */
 static uint64_t timer_next_tick(const struct timer_wheel *wheel, unsigned *which)
 {
     uint64_t best = UINT64_MAX;
@@ -106,7 +106,8 @@ static void timer_fire(struct timer_wheel *wheel, struct timer *timer, uint64_t 
     uint64_t delay_us = timer->fire(timer);
     if (delay_us == TIMER_NONE || timer->link)
         return; /* ended, or armed by its own callback */
-    uint64_t delay_ns = delay_us > (UINT64_MAX - now_ns) / 1000 ? UINT64_MAX - now_ns : delay_us * 1000;
+    uint64_t delay_ns =
+        delay_us > (UINT64_MAX - now_ns) / 1000 ? UINT64_MAX - now_ns : delay_us * 1000;
     timer_arm(wheel, timer, now_ns + delay_ns);
 }
 
@@ -114,8 +115,8 @@ unsigned timer_wheel_run(struct timer_wheel *wheel, uint64_t now_ns, unsigned bu
 {
     uint64_t until = now_ns >> TIMER_TICK_SHIFT;
     unsigned spent = 0;
-    /* What is armed from here on fires in a later call: a timer that re-arms itself for at once cannot
-     * keep us. */
+    /* What is armed from here on fires in a later call: a timer that re-arms itself for at once
+     * cannot keep us. */
     if (wheel->earliest <= until)
         wheel->earliest = until + 1;
     while (wheel->now <= until) {

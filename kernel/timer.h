@@ -1,8 +1,8 @@
 /* The timer wheel: add, cancel and re-arm in O(1), a million timers, a resolution of 1.024 us.
  *
  * Seven levels of 64 slots; a level's slot is as long as the whole level below it. A timer sits in
- * the level of the highest bit in which its tick differs from now, and moves down at most six times.
- * A timer never fires early; timers of different ticks fire in the order of their ticks.
+ * the level of the highest bit in which its tick differs from now, and moves down at most six
+ * times. A timer never fires early; timers of different ticks fire in the order of their ticks.
  *
  * Timers are embedded in what they time; the wheel allocates nothing. Cf. Varghese and Lauck,
  * "Hashed and Hierarchical Timing Wheels", scheme 6. */
@@ -26,7 +26,8 @@ struct timer {
     struct timer **link; /* what points at us; NULL: not armed */
     uint64_t tick;       /* when to fire */
     uint8_t level, slot;
-    uint64_t (*fire)(struct timer *timer); /* returns the next delay_us, 0 = next turn, or TIMER_NONE */
+    uint64_t (*fire)(
+        struct timer *timer); /* returns the next delay_us, 0 = next turn, or TIMER_NONE */
 };
 
 struct timer_wheel {
@@ -50,13 +51,14 @@ static inline bool timer_armed(const struct timer *timer)
     return timer->link != 0;
 }
 
-/* Fires what is due, ticks in order; those of one tick in no particular order. A callback's delay counts from now_ns,
- * unless the callback armed its timer itself. What callbacks arm fires in a later call. Spends at most `budget` firings and moves together, the
- * rest is for the next call. Returns what it spent. Firing may arm and cancel any timer. */
+/* Fires what is due, ticks in order; those of one tick in no particular order. A callback's delay
+ * counts from now_ns, unless the callback armed its timer itself. What callbacks arm fires in a
+ * later call. Spends at most `budget` firings and moves together, the rest is for the next call.
+ * Returns what it spent. Firing may arm and cancel any timer. */
 unsigned timer_wheel_run(struct timer_wheel *wheel, uint64_t now_ns, unsigned budget);
 
-/* A time before which nothing is due: exact for the next 64 us, else a slot's start, which is never later than
- * the timer's. UINT64_MAX: nothing armed. O(levels). */
+/* A time before which nothing is due: exact for the next 64 us, else a slot's start, which is never
+ * later than the timer's. UINT64_MAX: nothing armed. O(levels). */
 uint64_t timer_wheel_next_ns(const struct timer_wheel *wheel);
 
 #endif

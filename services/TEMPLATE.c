@@ -1,6 +1,8 @@
-/* TEMPLATE: a service to copy. This one counts what arrives by protocol and says now and then which was busiest.
+/* TEMPLATE: a service to copy. This one counts what arrives by protocol and says now and then which
+ * was busiest.
  *
- * (This comment is the service's manual page: what it does, then its settings, counters, drops and cost.)
+ * (This comment is the service's manual page: what it does, then its settings, counters, drops and
+ * cost.)
  *
  * Settings  template.every=SECONDS (60)
  * Counters  template.icmp, template.udp, template.tcp
@@ -17,8 +19,10 @@ enum {
     TEMPLATE_EVERY_MAX_S = 86400,
 };
 
-/* All that changes. Every instance has its own, zeroed; nothing in this file is static and mutable. */
-struct template {
+/* All that changes. Every instance has its own, zeroed; nothing in this file is static and mutable.
+ */
+struct template
+{
     struct service_timer timer; /* one for each thing that is timed */
     uint64_t every_us;          /* 0: the default */
     uint64_t *icmp, *udp, *tcp; /* counters: they live in the registry */
@@ -37,7 +41,8 @@ static int template_start(struct service_self *self)
     return 0;
 }
 
-/* The other way round: timers cancelled, and every frame that was kept given back (here: none is). */
+/* The other way round: timers cancelled, and every frame that was kept given back (here: none is).
+ */
 static void template_stop(struct service_self *self)
 {
     struct template *template = self->state;

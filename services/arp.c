@@ -1,23 +1,23 @@
-/* arp: answers for our addresses, finds the MAC addresses of others (RFC 826), and watches that nobody else
- * has ours (RFC 5227).
+/* arp: answers for our addresses, finds the MAC addresses of others (RFC 826), and watches that
+ * nobody else has ours (RFC 5227).
  *
- * Whoever sends a frame to a next hop marks it FRAME_RESOLVE; the transmit filter here writes the MAC addresses, or
- * holds the frame while it asks. An answer releases what waits; silence ends in a host unreachable error for
- * packets that were passed on, and a drop for our own.
+ * Whoever sends a frame to a next hop marks it FRAME_RESOLVE; the transmit filter here writes the
+ * MAC addresses, or holds the frame while it asks. An answer releases what waits; silence ends in a
+ * host unreachable error for packets that were passed on, and a drop for our own.
  *
- * The cache learns from requests that are for us and from answers we wait for; from everything else it only
- * updates what it has, so a storm of ARP cannot grow it. Entries that are used are asked again, by unicast, before they
- * expire.
+ * The cache learns from requests that are for us and from answers we wait for; from everything else
+ * it only updates what it has, so a storm of ARP cannot grow it. Entries that are used are asked
+ * again, by unicast, before they expire.
  *
- * Our addresses are in use from the first moment ("optimistic"), and probed for meanwhile: if somebody else
- * turns out to have one, it is given up, and probed for again every minute. Since it is in use, another's probe
- * for it is answered, not yielded to.
+ * Our addresses are in use from the first moment ("optimistic"), and probed for meanwhile: if
+ * somebody else turns out to have one, it is given up, and probed for again every minute. Since it
+ * is in use, another's probe for it is answered, not yielded to.
  *
  * Settings  arp.lifetime=SECONDS (60), arp.dad=on|off (on)
- * Counters  arp.requests_received, replies_received, requests_sent, replies_sent, entries, expired, evicted,
- *           conflicts
- * Drops     arp-malformed, arp-sender-invalid, arp-not-for-us, arp-pending-full, arp-unresolved
- * Cost      a frame to a known next hop: about twenty instructions. Every half second, a look at each entry */
+ * Counters  arp.requests_received, replies_received, requests_sent, replies_sent, entries, expired,
+ * evicted, conflicts Drops     arp-malformed, arp-sender-invalid, arp-not-for-us, arp-pending-full,
+ * arp-unresolved Cost      a frame to a known next hop: about twenty instructions. Every half
+ * second, a look at each entry */
 #include "kernel/service.h"
 #include "wire/arp.h"
 #include "wire/icmp.h"
@@ -55,10 +55,10 @@ enum arp_state {
 };
 
 struct arp_entry {
-    uint64_t key;       /* nic << 32 | address; 0: free */
-    uint8_t macs[12];   /* theirs, then our nic's: an Ethernet header's first 12 bytes */
-    uint8_t state;      /* enum arp_state */
-    uint8_t used;       /* since it was last verified */
+    uint64_t key;     /* nic << 32 | address; 0: free */
+    uint8_t macs[12]; /* theirs, then our nic's: an Ethernet header's first 12 bytes */
+    uint8_t state;    /* enum arp_state */
+    uint8_t used;     /* since it was last verified */
     uint8_t tries;
     uint8_t held_count;
     uint64_t due_ns;    /* when the scan does the next thing about it */
@@ -90,7 +90,8 @@ struct arp {
     uint64_t *entries, *expired, *evicted, *conflicts;
 };
 
-/* ---- sending ------------------------------------------------------------------------------------- */
+/* ---- sending
+ * ------------------------------------------------------------------------------------- */
 
 static void arp_send(struct service_self *self, unsigned nic, uint16_t operation, const uint8_t *to,
                      uint32_t sender, const uint8_t *target_mac, uint32_t target)
@@ -131,7 +132,8 @@ static void arp_ask(struct service_self *self, unsigned nic, uint32_t sender, ui
     ++*arp->requests_sent;
 }
 
-/* ---- the cache ------------------------------------------------------------------------------------ */
+/* ---- the cache
+ * ------------------------------------------------------------------------------------ */
 
 static inline uint64_t arp_key(unsigned nic, uint32_t ip)
 {
@@ -179,8 +181,8 @@ static void arp_free(struct arp *arp, struct arp_entry *entry)
     --*arp->entries;
 }
 
-/* A free entry where the key may lie; if there is none, the least worth keeping of those that hold no frames. NULL: all
- * hold frames. */
+/* A free entry where the key may lie; if there is none, the least worth keeping of those that hold
+ * no frames. NULL: all hold frames. */
 static struct arp_entry *arp_new(struct service_self *self, uint64_t key)
 {
     struct arp *arp = self->state;
@@ -261,7 +263,8 @@ static void arp_refuse(struct service_self *self, struct frame *frame)
 static void arp_hold(struct service_self *self, struct arp_entry *entry, struct frame *frame)
 {
     struct arp *arp = self->state;
-    if (entry->held_count == ARP_HELD_PER_ENTRY) /* the newest is the likeliest to be still of use */
+    if (entry->held_count ==
+        ARP_HELD_PER_ENTRY) /* the newest is the likeliest to be still of use */
         service_drop(self, arp_unhold(arp, entry), DROP_ARP_PENDING_FULL);
     if (arp->held == ARP_HELD_MAX) {
         service_drop(self, frame, DROP_ARP_PENDING_FULL);
@@ -282,8 +285,8 @@ static void arp_begin(struct service_self *self, struct arp_entry *entry)
     entry->state = ARP_WAITING;
     entry->tries = 1;
     entry->due_ns = service_now_ns(self) + NS_PER_SECOND;
-    arp_ask(self, arp_nic(entry), service_source(self, arp_nic(entry), arp_ip(entry)), arp_ip(entry),
-            NULL);
+    arp_ask(self, arp_nic(entry), service_source(self, arp_nic(entry), arp_ip(entry)),
+            arp_ip(entry), NULL);
 }
 
 static __attribute__((noinline)) enum verdict arp_resolve(struct service_self *self,
@@ -368,7 +371,8 @@ static uint64_t arp_scan(struct service_self *self)
     return *arp->entries ? ARP_SCAN_MS * 1000 : TIMER_NONE;
 }
 
-/* ---- our own addresses ---------------------------------------------------------------------------- */
+/* ---- our own addresses
+ * ---------------------------------------------------------------------------- */
 
 static void arp_announce(struct service_self *self, const struct address *address)
 {
@@ -449,7 +453,8 @@ static void arp_conflict(struct service_self *self, struct arp_own *own,
         return;
     own->defended_ns = now_ns;
     service_log(self, LOG_ERROR, "address %s on %s is claimed by %s too: defended",
-                ip_text(address->ip).text, service_nic(self, address->nic)->name, mac_text(mac).text);
+                ip_text(address->ip).text, service_nic(self, address->nic)->name,
+                mac_text(mac).text);
     arp_announce(self, address);
 }
 
@@ -469,7 +474,8 @@ static bool arp_check_conflict(struct service_self *self, const struct frame *fr
     return false;
 }
 
-/* ---- receiving ------------------------------------------------------------------------------------ */
+/* ---- receiving
+ * ------------------------------------------------------------------------------------ */
 
 static enum drop_reason arp_check(struct service_self *self, const struct frame *frame,
                                   const struct arp_packet *packet)
@@ -556,7 +562,8 @@ static void arp_receive(struct service_self *self, struct batch *batch)
     service_each(self, batch, arp_judge);
 }
 
-/* ---- the service ----------------------------------------------------------------------------------- */
+/* ---- the service
+ * ----------------------------------------------------------------------------------- */
 
 static uint64_t arp_timeout(struct service_self *self, struct service_timer *timer)
 {
@@ -586,12 +593,14 @@ static int arp_start(struct service_self *self)
         arp->lifetime_ns = ARP_LIFETIME_S * NS_PER_SECOND;
     arp->requests_received = service_counter(self, "requests_received", "ARP requests received");
     arp->replies_received = service_counter(self, "replies_received", "ARP replies received");
-    arp->requests_sent = service_counter(self, "requests_sent", "probes and announcements included");
+    arp->requests_sent =
+        service_counter(self, "requests_sent", "probes and announcements included");
     arp->replies_sent = service_counter(self, "replies_sent", "answers for our addresses");
     arp->entries = service_counter(self, "entries", "entries in the cache now");
     arp->expired = service_counter(self, "expired", "entries that were not renewed");
     arp->evicted = service_counter(self, "evicted", "entries that made room for others");
-    arp->conflicts = service_counter(self, "conflicts", "times another station claimed our address");
+    arp->conflicts =
+        service_counter(self, "conflicts", "times another station claimed our address");
     for (unsigned i = 0; i < ADDRESSES_MAX; i++)
         if (service_address(self, i)->ip)
             arp_own_start(self, i);

@@ -3,7 +3,8 @@
  * Settings  echo.port=N (7)
  * Counters  echo.replies
  * Drops     udp-loop (from the echo port itself: two echoes would never end), udp-broadcast
- * Cost      one frame: swaps addresses and ports in place; the checksums stay right by themselves */
+ * Cost      one frame: swaps addresses and ports in place; the checksums stay right by themselves
+ */
 #include "kernel/service.h"
 #include "wire/ethernet.h"
 #include "wire/udp.h"

@@ -1,10 +1,10 @@
 /* forward: passes IPv4 packets on between nics (RFC 1812 5).
  *
- * The classifier has looked up the route; forward checks what RFC 1812 wants checked, counts the time to
- * live down and sends the frame towards the next hop, whose MAC address arp's transmit filter fills in. It does not
- * fragment: a packet too big for the next link is answered by "fragmentation needed" whether it allows
- * fragments or not, as IPv6 does. It sends no redirects, and obeys no source routes (the classifier
- * drops them).
+ * The classifier has looked up the route; forward checks what RFC 1812 wants checked, counts the
+ * time to live down and sends the frame towards the next hop, whose MAC address arp's transmit
+ * filter fills in. It does not fragment: a packet too big for the next link is answered by
+ * "fragmentation needed" whether it allows fragments or not, as IPv6 does. It sends no redirects,
+ * and obeys no source routes (the classifier drops them).
  *
  * Counters  forward.forwarded
  * Drops     ip-ttl (told to the sender), ip-no-route (told), ip-too-big (told), nic-down (told)
@@ -42,7 +42,8 @@ static inline enum verdict forward_judge(struct service_self *self, struct frame
     if (__builtin_expect(!out->link_up, 0))
         return service_reject(frame, DROP_NIC_DOWN, ICMP_UNREACHABLE, ICMP_UNREACHABLE_HOST, 0);
 
-    /* RFC 1624: the word of ttl and protocol shrinks by 0x0100, so the checksum grows by it, end-around. */
+    /* RFC 1624: the word of ttl and protocol shrinks by 0x0100, so the checksum grows by it,
+     * end-around. */
     uint32_t sum = (uint32_t)ip->checksum.raw + be16(0x0100).raw;
     ip->checksum.raw = (uint16_t)(sum + (sum >> 16));
     ip->ttl--;

@@ -1,17 +1,17 @@
-/* icmp: answers echo requests, and tells senders why their packets were not delivered (RFC 792, RFC 1122
- * 3.2.2, RFC 1812 4.3).
+/* icmp: answers echo requests, and tells senders why their packets were not delivered (RFC 792, RFC
+ * 1122 3.2.2, RFC 1812 4.3).
  *
- * Last in the chain: UDP, TCP and other protocols that reach it were wanted by nobody, and are answered by port
- * unreachable, a TCP reset, protocol unreachable. Frames that other services rejected carry the error to
- * send. Errors go back the way the packet came, at a limited rate; never about an error, a broadcast or a
- * fragment behind the first.
+ * Last in the chain: UDP, TCP and other protocols that reach it were wanted by nobody, and are
+ * answered by port unreachable, a TCP reset, protocol unreachable. Frames that other services
+ * rejected carry the error to send. Errors go back the way the packet came, at a limited rate;
+ * never about an error, a broadcast or a fragment behind the first.
  *
  * Settings  icmp.rate=N (1000): errors and resets a second, in bursts of up to 50
  * Counters  icmp.echo_replies, icmp.errors_sent, icmp.resets_sent, icmp.errors_rate_limited,
  *           icmp.errors_suppressed, icmp.replies_received, icmp.errors_received
- * Drops     icmp-broadcast, icmp-unknown-type; those it answers for: udp-no-port, tcp-no-port, ip-protocol, and
- *           whatever a service rejected a frame for
- * Cost      echo: about forty instructions, in place. Errors: one copy of up to 576 bytes */
+ * Drops     icmp-broadcast, icmp-unknown-type; those it answers for: udp-no-port, tcp-no-port,
+ * ip-protocol, and whatever a service rejected a frame for Cost      echo: about forty
+ * instructions, in place. Errors: one copy of up to 576 bytes */
 #include "kernel/service.h"
 #include "wire/ethernet.h"
 #include "wire/icmp.h"
@@ -20,7 +20,8 @@
 extern const struct service service_icmp;
 
 enum {
-    ICMP_RATE_DEFAULT = 1000, /* errors a second: enough for any traceroute, too few to be a weapon */
+    ICMP_RATE_DEFAULT =
+        1000, /* errors a second: enough for any traceroute, too few to be a weapon */
     ICMP_RATE_MAX = 1000000,
     ICMP_BURST = 50,
     ICMP_ERROR_MAX = 576, /* bytes of an error, IPv4 header included (RFC 1812 4.3.2.3) */
@@ -68,7 +69,8 @@ static bool icmp_may_send(struct service_self *self)
 {
     struct icmp *icmp = self->state;
     uint64_t burst_ns = ICMP_BURST * icmp->interval_ns;
-    uint64_t now_ns = service_now_ns(self) + burst_ns; /* a full burst is there from the first moment */
+    uint64_t now_ns =
+        service_now_ns(self) + burst_ns; /* a full burst is there from the first moment */
     if (icmp->credit_ns + burst_ns < now_ns + icmp->interval_ns)
         icmp->credit_ns = now_ns + icmp->interval_ns - burst_ns;
     if (icmp->credit_ns > now_ns) {
@@ -79,7 +81,8 @@ static bool icmp_may_send(struct service_self *self)
     return true;
 }
 
-/* ---- echo -------------------------------------------------------------------------------------- */
+/* ---- echo --------------------------------------------------------------------------------------
+ */
 
 /* Takes IPv4 options out by moving the headers in front of them. */
 static __attribute__((noinline)) struct ipv4_header *icmp_strip_options(struct frame *frame)
@@ -115,7 +118,8 @@ static inline enum verdict icmp_echo(struct service_self *self, struct frame *fr
     memcpy(&now, &ip->ttl, 2);
     ip->checksum = checksum_update(ip->checksum, old, now);
 
-    /* Type 8 becomes 0: the first word shrinks by 0x0800, so the checksum grows by it, end-around. */
+    /* Type 8 becomes 0: the first word shrinks by 0x0800, so the checksum grows by it, end-around.
+     */
     struct icmp_header *icmp = (struct icmp_header *)(frame->data + frame->l4);
     uint32_t sum = (uint32_t)icmp->checksum.raw + be16(ICMP_ECHO_REQUEST << 8).raw;
     icmp->checksum.raw = (uint16_t)(sum + (sum >> 16));
@@ -143,9 +147,11 @@ static inline enum verdict icmp_message(struct service_self *self, struct frame 
     return VERDICT_CONSUMED;
 }
 
-/* ---- errors -------------------------------------------------------------------------------------- */
+/* ---- errors
+ * -------------------------------------------------------------------------------------- */
 
-/* Our side of an answer: the address the packet was sent to, if it is ours, else one of the nic's. */
+/* Our side of an answer: the address the packet was sent to, if it is ours, else one of the nic's.
+ */
 static uint32_t icmp_source(struct service_self *self, const struct frame *frame,
                             const struct ipv4_header *ip)
 {
@@ -187,8 +193,8 @@ static void icmp_send_back(struct service_self *self, struct frame *frame, struc
     service_send(self, frame);
 }
 
-/* Tells the packet's sender, in the packet's own frame: the quotation stays where it is, and the headers go in
- * front of it, into the headroom. */
+/* Tells the packet's sender, in the packet's own frame: the quotation stays where it is, and the
+ * headers go in front of it, into the headroom. */
 static enum verdict icmp_error(struct service_self *self, struct frame *frame)
 {
     struct icmp *state = self->state;
@@ -254,8 +260,8 @@ static enum verdict icmp_tcp_reset(struct service_self *self, struct frame *fram
     ip->from = be32(from);
     ip->to = to;
     ip->protocol = IPV4_TCP;
-    out->checksum = checksum_finish(
-        checksum_add(checksum_pseudo(ip, TCP_HEADER_MIN), out, TCP_HEADER_MIN));
+    out->checksum =
+        checksum_finish(checksum_add(checksum_pseudo(ip, TCP_HEADER_MIN), out, TCP_HEADER_MIN));
     ++*state->resets_sent;
     icmp_send_back(self, frame, ip, IPV4_HEADER_MIN + TCP_HEADER_MIN, IPV4_TCP, from, to);
     return VERDICT_CONSUMED;

@@ -85,7 +85,8 @@ struct acpi_ecam acpi_find_ecam(uint64_t rsdp, acpi_map *map)
     unsigned width = 4;
     uint32_t bytes, table_bytes;
     const uint8_t *root = acpi_table(acpi_root(rsdp, map, &width), map, &bytes);
-    for (uint32_t i = 0; root && i < ACPI_TABLES_MAX && HEADER_BYTES + (i + 1) * width <= bytes; i++) {
+    for (uint32_t i = 0; root && i < ACPI_TABLES_MAX && HEADER_BYTES + (i + 1) * width <= bytes;
+         i++) {
         const uint8_t *table =
             acpi_table(acpi_number(root + HEADER_BYTES + i * width, width), map, &table_bytes);
         if (table && memcmp(table, "MCFG", 4) == 0)

@@ -1,5 +1,6 @@
-/* The clock: the time stamp counter, measured against the 8254 timer (or told by the processor), and with
- * it the APIC timer. Sources: SDM vol. 3, 18.7.3 and leaf 15H; Intel 8254 datasheet, mode 0. */
+/* The clock: the time stamp counter, measured against the 8254 timer (or told by the processor),
+ * and with it the APIC timer. Sources: SDM vol. 3, 18.7.3 and leaf 15H; Intel 8254 datasheet, mode
+ * 0. */
 #include "x86.h"
 
 enum {
@@ -13,10 +14,11 @@ enum {
     PIT_GATE_OUTPUT = 0x20,
     RUN_TICKS = PIT_HZ / 500, /* 2 ms */
     RUNS_MAX = 12,
-    /* How far apart two runs may be to believe both: a loaded host's jitter is far beyond, silicon's far
-     * below. */
+    /* How far apart two runs may be to believe both: a loaded host's jitter is far beyond,
+     * silicon's far below. */
     AGREE_PPM = 500,
-    POLLS_MAX = 1000000, /* a port read takes about 1 us; so this is never reached while the timer runs */
+    POLLS_MAX =
+        1000000, /* a port read takes about 1 us; so this is never reached while the timer runs */
 };
 
 #define TSC_HZ_MIN 10000000ull
@@ -56,14 +58,16 @@ static bool clock_agree(uint64_t a, uint64_t b)
     return (more - less) * 1000000 <= less * AGREE_PPM;
 }
 
-/* Runs until two agree; being held up only ever makes a run longer, so the shortest are the right ones. */
+/* Runs until two agree; being held up only ever makes a run longer, so the shortest are the right
+ * ones. */
 static bool clock_measure(struct run *good)
 {
     struct run run, best = {0, 0};
     for (unsigned i = 0; i < RUNS_MAX; i++) {
         if (!clock_run(&run)) {
-            report_line("PANIC: no clock: the 8254 timer does not count, and the processor does not "
-                        "tell its TSC's frequency");
+            report_line(
+                "PANIC: no clock: the 8254 timer does not count, and the processor does not "
+                "tell its TSC's frequency");
             return false;
         }
         if (best.tsc && clock_agree(run.tsc, best.tsc)) {
@@ -73,9 +77,10 @@ static bool clock_measure(struct run *good)
         if (!best.tsc || run.tsc < best.tsc)
             best = run;
     }
-    report_line("PANIC: no clock: %d measurements of the TSC over 2 ms disagree, the shortest %lu, the "
-                "last %lu",
-                RUNS_MAX, best.tsc, run.tsc);
+    report_line(
+        "PANIC: no clock: %d measurements of the TSC over 2 ms disagree, the shortest %lu, the "
+        "last %lu",
+        RUNS_MAX, best.tsc, run.tsc);
     return false;
 }
 

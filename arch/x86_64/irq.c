@@ -1,7 +1,7 @@
 /* Interrupts of devices, and sleeping. An interrupt does no more than post.
  *
- * Devices with MSI have a vector each. The others share the 8259's level-triggered lines: a line that struck
- * stays masked until the core next sleeps, by when the loop has served its devices.
+ * Devices with MSI have a vector each. The others share the 8259's level-triggered lines: a line
+ * that struck stays masked until the core next sleeps, by when the loop has served its devices.
  * Sources: Intel 8259A datasheet; PCI Local Bus 3.0, 6.8.1 (MSI). */
 #include "x86.h"
 
@@ -39,7 +39,7 @@ struct attached {
 
 static struct attached attached[ATTACHED_MAX];
 static unsigned attached_count;
-static uint16_t lines_wanted;         /* bit n: a device is attached to line n */
+static uint16_t lines_wanted;          /* bit n: a device is attached to line n */
 static uint16_t lines_masked = 0xffff; /* what the 8259s' mask registers hold */
 
 static void pic_mask(uint16_t mask)
@@ -66,8 +66,8 @@ void interrupts_start(void)
     pic_start(PIC_SLAVE, VECTOR_PIC + 8, PIC_CASCADE);
 }
 
-/* A line that went away before it was acknowledged comes as line 7 or 15 with nothing in service (8259A,
- * "Default IR7"). */
+/* A line that went away before it was acknowledged comes as line 7 or 15 with nothing in service
+ * (8259A, "Default IR7"). */
 static bool pic_spurious(unsigned line)
 {
     if (line != PIC_SPURIOUS_MASTER && line != PIC_SPURIOUS_SLAVE)
@@ -165,10 +165,11 @@ int arch_idle_watch(int fd)
     return ERR_UNSUPPORTED;
 }
 
-/* No wake-up is lost: interrupts have been off since before the caller's last look, so whatever struck since is
- * pending in the 8259 or the APIC. `sti` lets it in only behind the next instruction, which is `hlt`
- * (SDM vol. 2, STI): the halt begins before the interrupt is taken, and the interrupt ends it. A line that
- * struck in an earlier sleep is unmasked here; if its device is not served yet, it strikes at once. */
+/* No wake-up is lost: interrupts have been off since before the caller's last look, so whatever
+ * struck since is pending in the 8259 or the APIC. `sti` lets it in only behind the next
+ * instruction, which is `hlt` (SDM vol. 2, STI): the halt begins before the interrupt is taken, and
+ * the interrupt ends it. A line that struck in an earlier sleep is unmasked here; if its device is
+ * not served yet, it strikes at once. */
 void arch_idle(uint64_t until_ns)
 {
     uint64_t now_ns = arch_clock_ns();

@@ -1,8 +1,10 @@
-/* Where things are in the kernel's address space, for C, assembly and the linker script's reader. */
+/* Where things are in the kernel's address space, for C, assembly and the linker script's reader.
+ */
 #ifndef X86_64_LAYOUT_H
 #define X86_64_LAYOUT_H
 
-/* The image is linked here and loaded at physical 2 MiB: code model "kernel" needs the top 2 GiB. */
+/* The image is linked here and loaded at physical 2 MiB: code model "kernel" needs the top 2 GiB.
+ */
 #define KERNEL_BASE 0xffffffff80000000
 /* All RAM, readable and writable, never executable. */
 #define DIRECT_BASE 0xffff800000000000

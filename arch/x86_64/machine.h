@@ -22,8 +22,8 @@ static inline void arch_pause(void)
     __asm__ volatile("pause" : : : "memory");
 }
 
-/* x86 keeps loads in order among themselves, and stores (SDM vol. 3, 8.2.2), to memory and to uncached registers;
- * only the compiler must be told. */
+/* x86 keeps loads in order among themselves, and stores (SDM vol. 3, 8.2.2), to memory and to
+ * uncached registers; only the compiler must be told. */
 static inline void arch_read_barrier(void)
 {
     __asm__ volatile("" : : : "memory");

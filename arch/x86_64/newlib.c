@@ -1,5 +1,5 @@
-/* What newlib asks of a system. There are no files and no processes: all that works is the heap, for what in
- * newlib allocates at start-up, and writing to the console. */
+/* What newlib asks of a system. There are no files and no processes: all that works is the heap,
+ * for what in newlib allocates at start-up, and writing to the console. */
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>

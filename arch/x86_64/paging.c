@@ -22,8 +22,8 @@ enum {
 #define DIRECT_MAX        (64ull << 40)
 
 static struct {
-    uint64_t *top;    /* the PML4; NULL while boot.S's tables are in use */
-    uint64_t direct;  /* end of the direct map */
+    uint64_t *top;   /* the PML4; NULL while boot.S's tables are in use */
+    uint64_t direct; /* end of the direct map */
 } paging;
 
 /* Tables are reached through the direct map, or, while there is none, through boot.S's. */
@@ -53,7 +53,8 @@ static uint64_t *table_below(uint64_t *table, unsigned index)
 }
 
 /* Maps one page of 4 KiB, 2 MiB or 1 GiB; a page that is there already is left as it is. */
-static bool map_page(uint64_t *top, uint64_t virtual, uint64_t physical, uint64_t bytes, uint64_t flags)
+static bool map_page(uint64_t *top, uint64_t virtual, uint64_t physical, uint64_t bytes,
+                     uint64_t flags)
 {
     uint64_t *table = top;
     unsigned shift = 39;

@@ -128,7 +128,7 @@ static void device_read(struct arch_device *device, unsigned address)
         .subsystem = (uint16_t)(subsystem >> 16),
         .class_code = (uint8_t)(class >> 24),
         .subclass = (uint8_t)(class >> 16),
-        .revision = (uint8_t)class,
+        .revision = (uint8_t) class,
         .address = (uint16_t)address,
     };
     snprintf(device->name, sizeof device->name, "pci %02x:%02x.%x", address >> 8, address >> 3 & 31,
@@ -172,7 +172,8 @@ unsigned arch_devices(struct arch_device *table, unsigned max)
 {
     memset(pci.seen, 0, sizeof pci.seen);
     unsigned count = bus_devices(0, table, 0, max);
-    /* What lies behind a bridge was found in the bridge's place; bus numbers come first in PCI's order. */
+    /* What lies behind a bridge was found in the bridge's place; bus numbers come first in PCI's
+     * order. */
     for (unsigned i = 1; i < count; i++)
         for (unsigned j = i; j > 0 && table[j].address < table[j - 1].address; j--) {
             struct arch_device swap = table[j];

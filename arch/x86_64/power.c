@@ -2,7 +2,8 @@
 #include "x86.h"
 
 enum {
-    /* Where QEMU's q35 and pc have the ACPI power management control, and the value that is S5 there. */
+    /* Where QEMU's q35 and pc have the ACPI power management control, and the value that is S5
+       there. */
     PM_CONTROL_Q35 = 0x604,
     PM_CONTROL_PC = 0xb004,
     PM_SLEEP_S5 = 0x2000,

@@ -1,4 +1,5 @@
-/* The console: a 16550 serial port, polled. Source: National Semiconductor PC16550D datasheet, 8.0. */
+/* The console: a 16550 serial port, polled. Source: National Semiconductor PC16550D datasheet, 8.0.
+ */
 #include <string.h>
 
 #include "x86.h"
@@ -19,7 +20,8 @@ enum {
     MODEM_DTR_RTS = 0x03,
     STATUS_ROOM = 0x20, /* transmitter holding register empty */
     UART_CLOCK = 115200,
-    /* A byte at 9,600 baud takes 1 ms; a port read about 1 us. A byte that is not taken by then is lost. */
+    /* A byte at 9,600 baud takes 1 ms; a port read about 1 us. A byte that is not taken by then is
+       lost. */
     UART_POLLS_MAX = 2000,
 };
 

@@ -50,15 +50,12 @@ static struct tss tss;
 static uint64_t gdt[GDT_ENTRIES] = {0, 0x00af9a000000ffff, 0x00cf92000000ffff};
 
 static const char *const exception_name[TRAP_EXCEPTIONS] = {
-    [0] = "divide error",        [1] = "debug",
-    [2] = "NMI",                 [3] = "breakpoint",
-    [4] = "overflow",            [5] = "bound range",
-    [6] = "invalid instruction", [7] = "no coprocessor",
-    [8] = "double fault",        [10] = "invalid TSS",
-    [11] = "segment absent",     [12] = "stack segment fault",
-    [13] = "general protection", [14] = "page fault",
-    [16] = "x87 error",          [17] = "alignment check",
-    [18] = "machine check",      [19] = "SIMD error",
+    [0] = "divide error",        [1] = "debug",           [2] = "NMI",
+    [3] = "breakpoint",          [4] = "overflow",        [5] = "bound range",
+    [6] = "invalid instruction", [7] = "no coprocessor",  [8] = "double fault",
+    [10] = "invalid TSS",        [11] = "segment absent", [12] = "stack segment fault",
+    [13] = "general protection", [14] = "page fault",     [16] = "x87 error",
+    [17] = "alignment check",    [18] = "machine check",  [19] = "SIMD error",
     [21] = "control protection",
 };
 
@@ -85,8 +82,8 @@ void traps_start(void)
     }
     tss.io_map = sizeof tss;
     uint64_t base = (uint64_t)&tss;
-    gdt[GDT_TSS_ENTRY] = (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
-                         (base >> 24 & 0xff) << 56;
+    gdt[GDT_TSS_ENTRY] =
+        (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
     gdt[GDT_TSS_ENTRY + 1] = base >> 32;
     struct table_pointer pointer = {sizeof gdt - 1, gdt};
     __asm__ volatile("lgdt %0" : : "m"(pointer));

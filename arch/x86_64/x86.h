@@ -66,7 +66,8 @@ static inline uint64_t read_tsc(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* ---- the image (link.ld) ----------------------------------------------------------------------- */
+/* ---- the image (link.ld) -----------------------------------------------------------------------
+ */
 
 extern const uint8_t image_start[], image_text_end[], image_rodata_end[], image_end[];
 extern uint8_t boot_stack_guard[], boot_stack_top[], ist_guards[], ist_end[];
@@ -76,7 +77,8 @@ static inline uint64_t image_physical(const void *symbol)
     return (uint64_t)symbol - KERNEL_BASE;
 }
 
-/* ---- memory.c ---------------------------------------------------------------------------------- */
+/* ---- memory.c ----------------------------------------------------------------------------------
+ */
 
 enum { MEMORY_RANGES_MAX = 32 };
 
@@ -92,7 +94,8 @@ void memory_reserve(uint64_t start, uint64_t end);
 uint64_t memory_top(void);
 uint64_t memory_low_top(void);
 
-/* ---- paging.c ---------------------------------------------------------------------------------- */
+/* ---- paging.c ----------------------------------------------------------------------------------
+ */
 
 /* The final tables. False: not enough memory for them. */
 bool paging_start(void);
@@ -100,13 +103,15 @@ bool paging_start(void);
 /* Maps device registers; NULL: no memory for tables. */
 volatile void *paging_map_device(uint64_t address, uint64_t bytes);
 
-/* Where RAM (or ACPI's tables between it) can be read; NULL unless all of it is below the direct map's end. */
+/* Where RAM (or ACPI's tables between it) can be read; NULL unless all of it is below the direct
+ * map's end. */
 void *paging_direct(uint64_t address, uint64_t bytes);
 
 /* Whether 8 bytes can be read there: for backtraces over stacks that may be broken. */
 bool paging_readable(uint64_t address);
 
-/* ---- the others -------------------------------------------------------------------------------- */
+/* ---- the others --------------------------------------------------------------------------------
+ */
 
 void serial_start(void);
 void traps_start(void);

@@ -275,7 +275,8 @@ static int e1000_probe(struct nic *nic, const struct arch_device *device)
     uint32_t status = e1000_read(self, E1000_STATUS);
     nic->link_up = status & E1000_STATUS_LU;
     nic->speed_mbps = e1000_speed_mbps(status);
-    nic->interrupts_work = nic->link_interrupts = arch_interrupt_attach(device, event_post, nic->event) == 0;
+    nic->interrupts_work = nic->link_interrupts =
+        arch_interrupt_attach(device, event_post, nic->event) == 0;
     return 0;
 }
 

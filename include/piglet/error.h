@@ -5,17 +5,17 @@
 #define PIGLET_ERROR_H
 
 /* name, number, the sentence a person reads */
-#define PIGLET_ERRORS(X)                                                   \
-    X(NO_MEMORY, -1, "out of memory")                                      \
-    X(NOT_FOUND, -2, "no such thing")                                      \
-    X(EXISTS, -3, "exists already")                                        \
-    X(INVALID, -4, "malformed")                                            \
-    X(RANGE, -5, "outside the allowed range")                              \
-    X(FULL, -6, "the table is full")                                       \
-    X(UNSUPPORTED, -7, "not supported here")                               \
-    X(TIMEOUT, -8, "the device did not answer in time")                    \
-    X(DEVICE, -9, "the device answered nonsense")                          \
-    X(BUSY, -10, "in use")                                                 \
+#define PIGLET_ERRORS(X)                                                                           \
+    X(NO_MEMORY, -1, "out of memory")                                                              \
+    X(NOT_FOUND, -2, "no such thing")                                                              \
+    X(EXISTS, -3, "exists already")                                                                \
+    X(INVALID, -4, "malformed")                                                                    \
+    X(RANGE, -5, "outside the allowed range")                                                      \
+    X(FULL, -6, "the table is full")                                                               \
+    X(UNSUPPORTED, -7, "not supported here")                                                       \
+    X(TIMEOUT, -8, "the device did not answer in time")                                            \
+    X(DEVICE, -9, "the device answered nonsense")                                                  \
+    X(BUSY, -10, "in use")                                                                         \
     X(DENIED, -11, "not permitted")
 
 enum piglet_error {
@@ -31,8 +31,8 @@ static inline const char *piglet_error_text(int error)
     switch (error) {
     case PIGLET_OK:
         return "success";
-#define PIGLET_ERROR_CASE(name, number, text) \
-    case (number):                            \
+#define PIGLET_ERROR_CASE(name, number, text)                                                      \
+    case (number):                                                                                 \
         return text;
         PIGLET_ERRORS(PIGLET_ERROR_CASE)
 #undef PIGLET_ERROR_CASE

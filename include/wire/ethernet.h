@@ -31,7 +31,8 @@ static inline bool eth_is_group(const uint8_t address[ETH_ADDRESS_LENGTH])
     return address[0] & 1;
 }
 
-static inline bool eth_equal(const uint8_t a[ETH_ADDRESS_LENGTH], const uint8_t b[ETH_ADDRESS_LENGTH])
+static inline bool eth_equal(const uint8_t a[ETH_ADDRESS_LENGTH],
+                             const uint8_t b[ETH_ADDRESS_LENGTH])
 {
     return memcmp(a, b, ETH_ADDRESS_LENGTH) == 0;
 }

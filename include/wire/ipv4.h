@@ -47,9 +47,9 @@ static inline unsigned ipv4_header_length(const struct ipv4_header *ip)
     return (ip->version_length & 15u) * 4;
 }
 
-/* Partial sums are 64-bit ones' complement: 2^16 - 1 divides 2^64 - 1, so folding one to 16 bits gives the
- * sum of its 16-bit words. Bytes are summed as they lie in memory; the result is right in either byte order
- * (RFC 1071 2 B). */
+/* Partial sums are 64-bit ones' complement: 2^16 - 1 divides 2^64 - 1, so folding one to 16 bits
+ * gives the sum of its 16-bit words. Bytes are summed as they lie in memory; the result is right in
+ * either byte order (RFC 1071 2 B). */
 static inline uint64_t checksum_word(uint64_t sum, uint64_t word)
 {
     sum += word;
@@ -63,7 +63,8 @@ static inline uint64_t checksum_load(const uint8_t *at)
     return word;
 }
 
-/* Adds `bytes` bytes to a partial sum. All but the last piece of a packet must be of even length. */
+/* Adds `bytes` bytes to a partial sum. All but the last piece of a packet must be of even length.
+ */
 static inline uint64_t checksum_add(uint64_t sum, const void *data, size_t bytes)
 {
     const uint8_t *at = data;
@@ -90,8 +91,9 @@ static inline uint64_t checksum_ipv4_header(const struct ipv4_header *ip)
     return checksum_word(checksum_word(checksum_load(at), checksum_load(at + 8)), ip->to.raw);
 }
 
-/* Folds a partial sum to 16 bits, not complemented. A good packet, its checksum included, folds to 0xffff. Adding a
- * word to itself with its halves swapped leaves in the upper half the sum of both and the carry. */
+/* Folds a partial sum to 16 bits, not complemented. A good packet, its checksum included, folds to
+ * 0xffff. Adding a word to itself with its halves swapped leaves in the upper half the sum of both
+ * and the carry. */
 static inline uint16_t checksum_fold(uint64_t sum)
 {
     sum += sum << 32 | sum >> 32;

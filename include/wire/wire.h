@@ -1,7 +1,8 @@
 /* Wire formats: what they all share. Big-endian types, and views that check length first.
  *
- * A wire struct is packed and byte-aligned, so it can lie anywhere in a frame; its multi-byte fields
- * are be16_t and be32_t, which cannot be mixed up with numbers. No state, no kernel headers. */
+ * A wire struct is packed and byte-aligned, so it can lie anywhere in a frame; its multi-byte
+ * fields are be16_t and be32_t, which cannot be mixed up with numbers. No state, no kernel headers.
+ */
 #ifndef WIRE_WIRE_H
 #define WIRE_WIRE_H
 

@@ -1,4 +1,5 @@
-/* Fuzzes the ACPI tables: the input is a piece of physical memory at address 0x1000 with an RSDP at its start. */
+/* Fuzzes the ACPI tables: the input is a piece of physical memory at address 0x1000 with an RSDP at
+ * its start. */
 #include <string.h>
 
 #include "arch/x86_64/acpi.h"

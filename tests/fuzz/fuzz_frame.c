@@ -1,7 +1,8 @@
 /* Fuzzes everything that looks into frames: the classifier, the services, ARP's cache, forwarding.
  *
- * The input is a series of frames: nic and time step (1 byte), length (2 bytes), bytes. Whatever they are, no
- * sanitizer may complain, nothing may panic, and every frame must be back in the pool at the end. */
+ * The input is a series of frames: nic and time step (1 byte), length (2 bytes), bytes. Whatever
+ * they are, no sanitizer may complain, nothing may panic, and every frame must be back in the pool
+ * at the end. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,9 @@ enum { HEADER = 3 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-    struct core *core = sim_start(2, "ip=10.0.0.2/24 ip=10.1.0.2/24@nic1 route=10.2.0.0/16:10.1.0.9 services=+echo,+forward log=error");
+    struct core *core =
+        sim_start(2, "ip=10.0.0.2/24 ip=10.1.0.2/24@nic1 route=10.2.0.0/16:10.1.0.9 "
+                     "services=+echo,+forward log=error");
     while (bytes > HEADER) {
         size_t length = (size_t)data[1] << 8 | data[2];
         unsigned nic = data[0] & 1;
@@ -65,8 +68,8 @@ static struct packet sample(unsigned which)
     }
 }
 
-/* Random bytes seldom have right checksums: half of the time, one of the frames is made a good one, or its IPv4
- * checksum is put right. */
+/* Random bytes seldom have right checksums: half of the time, one of the frames is made a good one,
+ * or its IPv4 checksum is put right. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t bytes, size_t room, unsigned seed)
 {
     srand(seed);

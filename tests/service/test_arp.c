@@ -3,10 +3,10 @@
 
 #include "tests/unit/test.h"
 
-#define US    IP(10, 0, 0, 2)
-#define PEER  IP(10, 0, 0, 1)
-#define US1   IP(10, 1, 0, 2)
-#define PEER1 IP(10, 1, 0, 9)
+#define US     IP(10, 0, 0, 2)
+#define PEER   IP(10, 0, 0, 1)
+#define US1    IP(10, 1, 0, 2)
+#define PEER1  IP(10, 1, 0, 9)
 #define SECOND 1000000ull
 
 static void inject(struct core *core, unsigned nic, const struct packet *packet)
@@ -22,8 +22,9 @@ static unsigned requests_for(struct core *core, unsigned nic, uint32_t target, u
     const struct sim_wire_frame *frame;
     while ((frame = sim_sent(core, nic))) {
         const struct arp_packet *arp = (const struct arp_packet *)(frame->data + 14);
-        count += frame->data[12] == 8 && frame->data[13] == 6 && be16_is(arp->operation, ARP_REQUEST) &&
-                 be32_get(arp->target_ip) == target && be32_get(arp->sender_ip) == sender;
+        count += frame->data[12] == 8 && frame->data[13] == 6 &&
+                 be16_is(arp->operation, ARP_REQUEST) && be32_get(arp->target_ip) == target &&
+                 be32_get(arp->sender_ip) == sender;
     }
     return count;
 }
@@ -59,7 +60,8 @@ static void arp_01_answers_for_us(void **state)
     assert_int_equal(sent->length, 42);
     assert_memory_equal(sent->data, reply.data, 42);
     assert_int_equal(sim_counter(core, "arp.entries"), 1);
-    /* A probe (sender 0.0.0.0) is answered as well: that is how others see that the address is taken. */
+    /* A probe (sender 0.0.0.0) is answered as well: that is how others see that the address is
+     * taken. */
     request = packet_arp_request(0, US);
     inject(core, 0, &request);
     assert_non_null(sim_sent(core, 0));
@@ -184,7 +186,8 @@ static void arp_07_entries_in_use_are_renewed(void **state)
 {
     (void)state;
     struct core *core = start("arp.dad=off arp.lifetime=10");
-    struct packet ask = packet_arp_request(PEER1, US1), packet = packet_udp_to(PEER, 1, PEER1, 2, 50);
+    struct packet ask = packet_arp_request(PEER1, US1),
+                  packet = packet_udp_to(PEER, 1, PEER1, 2, 50);
     inject(core, 1, &ask);
     inject(core, 0, &packet);
     clear(core);
@@ -211,7 +214,8 @@ static void arp_08_a_storm_cannot_grow_the_cache(void **state)
     (void)state;
     struct core *core = start("");
     for (unsigned i = 0; i < 5000; i++) {
-        struct packet packet = packet_arp_request(IP(10, 0, 0, 3) + i % 200, IP(10, 0, 0, 3) + i % 199);
+        struct packet packet =
+            packet_arp_request(IP(10, 0, 0, 3) + i % 200, IP(10, 0, 0, 3) + i % 199);
         inject(core, 0, &packet);
     }
     assert_int_equal(sim_counter(core, "arp.entries"), 0);
@@ -260,7 +264,8 @@ static void arp_10_gives_a_duplicate_up_and_takes_it_back(void **state)
     struct packet taken = packet_arp_reply(US, 0), ping = packet_echo(PEER, US, 20);
     inject(core, 0, &taken);
     assert_int_equal(core->routes.address[0].state, ADDRESS_DUPLICATE);
-    assert_non_null(strstr(sim_console(), "arp: address 10.0.0.2 on nic0 is in use by 52:54:00:00:00:77: given up"));
+    assert_non_null(strstr(
+        sim_console(), "arp: address 10.0.0.2 on nic0 is in use by 52:54:00:00:00:77: given up"));
     while (sim_sent(core, 0))
         ;
     inject(core, 0, &ping);

@@ -23,7 +23,8 @@ static void inject(struct core *core, unsigned nic, const struct packet *packet)
     sim_run(core);
 }
 
-static void expect_frame(const struct sim_wire_frame *sent, const struct packet *packet, unsigned length)
+static void expect_frame(const struct sim_wire_frame *sent, const struct packet *packet,
+                         unsigned length)
 {
     assert_non_null(sent);
     assert_int_equal(sent->length, length);
@@ -40,7 +41,8 @@ static void echo_01_sends_back(void **state)
         eth_copy(packet_eth(&reply)->to, PEER_MAC);
         eth_copy(packet_eth(&reply)->from, NIC0_MAC);
         inject(core, 0, &request);
-        expect_frame(sent_ip(core, 0), &reply, ETH_HEADER_LENGTH + IPV4_HEADER_MIN + UDP_HEADER_LENGTH + bytes);
+        expect_frame(sent_ip(core, 0), &reply,
+                     ETH_HEADER_LENGTH + IPV4_HEADER_MIN + UDP_HEADER_LENGTH + bytes);
     }
     assert_int_equal(sim_drops(core), 0);
     test_stop(core);
@@ -107,7 +109,8 @@ static void forward_02_padding_is_not_forwarded(void **state)
     struct core *core = start_forward("");
     struct packet in = packet_udp_to(PEER, 1, PEER1, 2, 1);
     inject(core, 0, &in);
-    assert_int_equal(sent_ip(core, 1)->length, ETH_HEADER_LENGTH + IPV4_HEADER_MIN + UDP_HEADER_LENGTH + 1);
+    assert_int_equal(sent_ip(core, 1)->length,
+                     ETH_HEADER_LENGTH + IPV4_HEADER_MIN + UDP_HEADER_LENGTH + 1);
     test_stop(core);
 }
 
@@ -205,7 +208,8 @@ static void forward_07_routes_change_while_running(void **state)
     struct packet packet = packet_udp_to(PEER, 1, IP(10, 7, 1, 1), 2, 50);
     inject(core, 0, &packet);
     assert_int_equal(sim_counter(core, "drop.ip-no-route"), 1);
-    struct route route = {.prefix = IP(10, 7, 0, 0), .length = 16, .type = ROUTE_UNICAST, .nic = 1, .gateway = PEER1};
+    struct route route = {
+        .prefix = IP(10, 7, 0, 0), .length = 16, .type = ROUTE_UNICAST, .nic = 1, .gateway = PEER1};
     assert_int_equal(route_add(&core->routes, &route), 0);
     inject(core, 0, &packet);
     assert_non_null(sent_ip(core, 1));

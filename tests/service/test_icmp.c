@@ -39,7 +39,8 @@ static void icmp_01_echo_is_exact(void **state)
         packet_fix_icmp(&reply);
         const struct sim_wire_frame *sent = ask(core, &request);
         assert_non_null(sent);
-        assert_int_equal(sent->length, ETH_HEADER_LENGTH + IPV4_HEADER_MIN + ICMP_HEADER_LENGTH + bytes);
+        assert_int_equal(sent->length,
+                         ETH_HEADER_LENGTH + IPV4_HEADER_MIN + ICMP_HEADER_LENGTH + bytes);
         assert_memory_equal(sent->data, reply.data, sent->length);
     }
     assert_int_equal(sim_drops(core), 0);

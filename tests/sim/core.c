@@ -1,4 +1,5 @@
-/* A kernel core on the simulated machine, its nics being wires that a test holds the other end of. */
+/* A kernel core on the simulated machine, its nics being wires that a test holds the other end of.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,8 +142,7 @@ unsigned sim_stop(struct core *core)
 bool sim_inject(struct core *core, unsigned nic, const void *data, size_t length)
 {
     (void)core;
-    struct sim_wire_frame *frame =
-        length <= sizeof frame->data ? queue_push(&wire[nic].in) : NULL;
+    struct sim_wire_frame *frame = length <= sizeof frame->data ? queue_push(&wire[nic].in) : NULL;
     if (!frame)
         return false;
     frame->length = (uint16_t)length;

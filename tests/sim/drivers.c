@@ -1,4 +1,5 @@
-/* The nic drivers of the simulated machine: the wire, and the real drivers, which find device models. */
+/* The nic drivers of the simulated machine: the wire, and the real drivers, which find device
+ * models. */
 #include "drivers/e1000/e1000.h"
 #include "tests/sim/sim.h"
 

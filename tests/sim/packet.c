@@ -104,8 +104,8 @@ struct packet packet_ipv4(uint32_t from, uint32_t to, uint8_t protocol, unsigned
 struct packet packet_echo(uint32_t from, uint32_t to, unsigned bytes)
 {
     struct packet packet = packet_ipv4(from, to, IPV4_ICMP, ICMP_HEADER_LENGTH + bytes);
-    *packet_icmp(&packet) = (struct icmp_header){
-        .type = ICMP_ECHO_REQUEST, .id = be16(0xbeef), .sequence = be16(1)};
+    *packet_icmp(&packet) =
+        (struct icmp_header){.type = ICMP_ECHO_REQUEST, .id = be16(0xbeef), .sequence = be16(1)};
     packet_fix_icmp(&packet);
     return packet;
 }

@@ -1,4 +1,5 @@
-/* Frames for tests: built from a few words, right in every field unless the test spoils one afterwards. */
+/* Frames for tests: built from a few words, right in every field unless the test spoils one
+ * afterwards. */
 #ifndef SIM_PACKET_H
 #define SIM_PACKET_H
 
@@ -15,7 +16,8 @@
 #define NIC1_MAC  ((const uint8_t[6]){2, 0, 0, 0, 0, 2})
 #define BROADCAST ((const uint8_t[6]){0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
 
-#define IP(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+#define IP(a, b, c, d)                                                                             \
+    ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
 
 struct packet {
     unsigned length;
@@ -30,7 +32,8 @@ struct udp_header *packet_udp(struct packet *packet);
 struct tcp_header *packet_tcp(struct packet *packet);
 struct arp_packet *packet_arp(struct packet *packet);
 
-/* An IPv4 packet with `payload` bytes behind the header, to NIC0_MAC from PEER_MAC; payload is a pattern. */
+/* An IPv4 packet with `payload` bytes behind the header, to NIC0_MAC from PEER_MAC; payload is a
+ * pattern. */
 struct packet packet_ipv4(uint32_t from, uint32_t to, uint8_t protocol, unsigned payload);
 
 /* An echo request with `bytes` of data. */
@@ -44,7 +47,8 @@ struct packet packet_tcp_to(uint32_t from, uint16_t from_port, uint32_t to, uint
 struct packet packet_arp_request(uint32_t sender, uint32_t target);
 struct packet packet_arp_reply(uint32_t sender, uint32_t target);
 
-/* Puts `words` * 4 bytes of options between IPv4 header and payload, and rights lengths and checksum. */
+/* Puts `words` * 4 bytes of options between IPv4 header and payload, and rights lengths and
+ * checksum. */
 void packet_insert_options(struct packet *packet, const uint8_t *options, unsigned words);
 
 /* Make the checksums right again after a change. */

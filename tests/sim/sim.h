@@ -1,7 +1,7 @@
 /* The simulated machine: arch.h for tests and fuzzers, and a kernel core on it that they can step.
  *
- * Nics of a simulated core are "wires": what a test injects is received in the next turn, what the kernel sends
- * is kept for the test to look at. */
+ * Nics of a simulated core are "wires": what a test injects is received in the next turn, what the
+ * kernel sends is kept for the test to look at. */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
@@ -27,11 +27,8 @@ const char *sim_console(void);
  * every memory region (its first member points to its struct arch_model_ops). */
 void sim_add_device(const struct arch_device *device);
 
-
 /* Makes arch_memory_take fail once `bytes` more have been given out. */
 void sim_limit_memory(size_t bytes);
-
-
 
 /* ---- a core on it ---- */
 
@@ -40,8 +37,9 @@ struct sim_wire_frame {
     uint8_t data[2048];
 };
 
-/* Resets the machine and starts a kernel core with `nics` wires, named nic0 …, MAC 02:00:00:00:00:01 …, and the
- * words of `line` applied. The core is valid until the next call or sim_stop. */
+/* Resets the machine and starts a kernel core with `nics` wires, named nic0 …, MAC
+ * 02:00:00:00:00:01 …, and the words of `line` applied. The core is valid until the next call or
+ * sim_stop. */
 struct core *sim_start(unsigned nics, const char *line);
 
 /* The same with the devices added since sim_reset. */

@@ -72,7 +72,8 @@ static const struct service out_probe = {
     .transmit = probe_receive,
 };
 
-static struct service_self *add(struct core *core, const struct service *service, struct probe *probe)
+static struct service_self *add(struct core *core, const struct service *service,
+                                struct probe *probe)
 {
     struct service_self *self = &core->service[core->service_count];
     self->core = core;

@@ -21,7 +21,8 @@ static void config_01_ip_in_both_syntaxes(void **state)
         {"ip=10.0.0.2/24", 0, 24, IP(10, 0, 0, 2), 0},
         {"ip=10.0.0.2/30@nic1", 1, 30, IP(10, 0, 0, 2), 0},
         {"ip=10.0.0.2:::255.255.255.0::nic0:off", 0, 24, IP(10, 0, 0, 2), 0},
-        {"ip=10.0.0.2::10.0.0.1:255.255.255.0:host:nic1:none", 1, 24, IP(10, 0, 0, 2), IP(10, 0, 0, 1)},
+        {"ip=10.0.0.2::10.0.0.1:255.255.255.0:host:nic1:none", 1, 24, IP(10, 0, 0, 2),
+         IP(10, 0, 0, 1)},
         {"ip=10.0.0.2:1.2.3.4:10.9.9.9::", 0, 8, IP(10, 0, 0, 2), IP(10, 9, 9, 9)},
         {"ip=192.168.7.9", 0, 24, IP(192, 168, 7, 9), 0},
         {"ip=172.16.7.9::::::static", 0, 16, IP(172, 16, 7, 9), 0},
@@ -41,12 +42,15 @@ static void config_01_ip_in_both_syntaxes(void **state)
 static void config_02_several_words(void **state)
 {
     (void)state;
-    struct core *core = sim_start(2, "  ip=10.0.0.2/24 \t ip=10.1.0.2/24@nic1 route=10.5.0.0/16:10.1.0.9 route=0.0.0.0/0:10.0.0.1@nic0 "
-                                     "services=+echo,-icmp,+forward echo.port=99 log=error idle=poll status=3 BOOT_IMAGE=/x");
+    struct core *core = sim_start(
+        2, "  ip=10.0.0.2/24 \t ip=10.1.0.2/24@nic1 route=10.5.0.0/16:10.1.0.9 "
+           "route=0.0.0.0/0:10.0.0.1@nic0 "
+           "services=+echo,-icmp,+forward echo.port=99 log=error idle=poll status=3 BOOT_IMAGE=/x");
     const struct route *route = &core->routes.route[route_lookup(&core->routes, IP(10, 5, 6, 7))];
     assert_int_equal(route->gateway, IP(10, 1, 0, 9));
     assert_int_equal(route->nic, 1);
-    assert_int_equal(core->routes.route[route_lookup(&core->routes, IP(8, 8, 8, 8))].gateway, IP(10, 0, 0, 1));
+    assert_int_equal(core->routes.route[route_lookup(&core->routes, IP(8, 8, 8, 8))].gateway,
+                     IP(10, 0, 0, 1));
     assert_true(chain_find(core, "echo")->running);
     assert_true(chain_find(core, "forward")->running);
     assert_true(chain_find(core, "arp")->running);
@@ -62,13 +66,44 @@ static void config_03_bad_words_are_named_and_the_rest_goes_on(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "ip=10.0.0.300/24", "ip=10.0.0/24", "ip=10.0.0.2/33", "ip=10.0.0.2/", "ip=/24", "ip=", "ip=10.0.0.2/24@nic7",
-        "ip=10.0.0.2/24@eth0", "ip=10.0.0.2:::255.0.255.0", "ip=10.0.0.2::::::dhcp", "ip=10.0.0.2:::::::::",
-        "ip=127.0.0.1/8", "ip=10.0.0.2::10.7.0.1:255.255.255.0", "ip=+1.0.0.2/24", "ip=1.0.0.2/024x",
-        "route=10.0.0.0/8", "route=10.0.0.0/8:9.9.9.9", "route=10.0.0.1/8:10.0.0.1", "services=echo", "services=+nonesuch",
-        "services=", "log=loud", "console=tty0", "idle=never", "status=-1", "status=99999999999999999999", "dump=x",
-        "echo.port=0", "echo.port=65536", "echo.colour=red", "nobody.key=1", "quiet", "=", ".", "a.=", "icmp.rate=0",
-        "arp.lifetime=0", "arp.dad=maybe",
+        "ip=10.0.0.300/24",
+        "ip=10.0.0/24",
+        "ip=10.0.0.2/33",
+        "ip=10.0.0.2/",
+        "ip=/24",
+        "ip=",
+        "ip=10.0.0.2/24@nic7",
+        "ip=10.0.0.2/24@eth0",
+        "ip=10.0.0.2:::255.0.255.0",
+        "ip=10.0.0.2::::::dhcp",
+        "ip=10.0.0.2:::::::::",
+        "ip=127.0.0.1/8",
+        "ip=10.0.0.2::10.7.0.1:255.255.255.0",
+        "ip=+1.0.0.2/24",
+        "ip=1.0.0.2/024x",
+        "route=10.0.0.0/8",
+        "route=10.0.0.0/8:9.9.9.9",
+        "route=10.0.0.1/8:10.0.0.1",
+        "services=echo",
+        "services=+nonesuch",
+        "services=",
+        "log=loud",
+        "console=tty0",
+        "idle=never",
+        "status=-1",
+        "status=99999999999999999999",
+        "dump=x",
+        "echo.port=0",
+        "echo.port=65536",
+        "echo.colour=red",
+        "nobody.key=1",
+        "quiet",
+        "=",
+        ".",
+        "a.=",
+        "icmp.rate=0",
+        "arp.lifetime=0",
+        "arp.dad=maybe",
     };
     char line[256];
     for (unsigned i = 0; i < COUNT_OF(bad); i++) {
@@ -86,7 +121,8 @@ static void config_04_the_complaint(void **state)
 {
     (void)state;
     struct core *core = sim_start(1, "ip=10.0.0.2/24 ip=10.0.0.300/24");
-    assert_non_null(strstr(sim_console(), "ERROR config: column 16: \"ip=10.0.0.300/24\": malformed, expected ip=ADDRESS/LENGTH[@nicN]"));
+    assert_non_null(strstr(sim_console(), "ERROR config: column 16: \"ip=10.0.0.300/24\": "
+                                          "malformed, expected ip=ADDRESS/LENGTH[@nicN]"));
     test_stop(core);
     core = sim_start(0, "ip=10.0.0.2/24");
     assert_non_null(strstr(sim_console(), "column 1: \"ip=10.0.0.2/24\": no such thing"));
@@ -119,7 +155,8 @@ static void config_06_parsers(void **state)
     uint8_t length;
     assert_int_equal(config_parse_ip("255.255.255.255", &ip), 0);
     assert_int_equal(ip, ~0u);
-    static const char *const bad[] = {"", "1.2.3", "1.2.3.4.5", "1.2.3.4 ", " 1.2.3.4", "1..3.4", "256.1.1.1", "1.2.3.0004", "a.b.c.d", "1.2.3.4/8"};
+    static const char *const bad[] = {"",       "1.2.3",     "1.2.3.4.5",  "1.2.3.4 ", " 1.2.3.4",
+                                      "1..3.4", "256.1.1.1", "1.2.3.0004", "a.b.c.d",  "1.2.3.4/8"};
     for (unsigned i = 0; i < COUNT_OF(bad); i++)
         assert_int_equal(config_parse_ip(bad[i], &ip), ERR_INVALID);
     assert_int_equal(config_parse_prefix("10.0.0.0/8", &ip, &length), 0);

@@ -63,7 +63,8 @@ static void route_01_always_there(void **state)
     assert_int_equal(table.route[route_lookup(&table, IP(0, 0, 0, 0))].type, ROUTE_MARTIAN);
     assert_int_equal(table.route[route_lookup(&table, IP(127, 0, 0, 1))].type, ROUTE_MARTIAN);
     assert_int_equal(table.route[route_lookup(&table, IP(224, 0, 0, 1))].type, ROUTE_MULTICAST);
-    assert_int_equal(table.route[route_lookup(&table, IP(239, 255, 255, 255))].type, ROUTE_MULTICAST);
+    assert_int_equal(table.route[route_lookup(&table, IP(239, 255, 255, 255))].type,
+                     ROUTE_MULTICAST);
     assert_int_equal(table.route[route_lookup(&table, IP(240, 0, 0, 0))].type, ROUTE_MARTIAN);
     assert_int_equal(table.route[route_lookup(&table, ~0u)].type, ROUTE_BROADCAST);
 }
@@ -81,15 +82,21 @@ static void route_02_like_a_linear_search(void **state)
             if (random_number() % 3 && count < COUNT_OF(added)) {
                 unsigned length = random_number() % 33;
                 /* Close together, so that prefixes lie in each other. */
-                uint32_t prefix = (10u << 24 | (random_number() & 0x000307ff) << (random_number() % 2 * 5)) & mask(length);
-                struct route route = {.prefix = prefix, .length = (uint8_t)length, .type = ROUTE_UNICAST, .gateway = step + 1};
+                uint32_t prefix =
+                    (10u << 24 | (random_number() & 0x000307ff) << (random_number() % 2 * 5)) &
+                    mask(length);
+                struct route route = {.prefix = prefix,
+                                      .length = (uint8_t)length,
+                                      .type = ROUTE_UNICAST,
+                                      .gateway = step + 1};
                 int error = route_add(&table, &route);
                 assert_true(error == 0 || error == ERR_EXISTS);
                 if (error == 0)
                     added[count++] = route;
             } else if (count) {
                 unsigned victim = random_number() % count;
-                assert_int_equal(route_delete(&table, added[victim].prefix, added[victim].length), 0);
+                assert_int_equal(route_delete(&table, added[victim].prefix, added[victim].length),
+                                 0);
                 added[victim] = added[--count];
             }
             if (step % 30 == 0)

@@ -62,7 +62,8 @@ static void arm(struct item *item, uint64_t due_ns)
     timer_arm(&wheel, &item->timer, due_ns);
 }
 
-/* Random delays of every magnitude, cancels, re-arms and steps; after each step exactly what is due has fired. */
+/* Random delays of every magnitude, cancels, re-arms and steps; after each step exactly what is due
+ * has fired. */
 static void random_run(uint64_t seed, unsigned items, unsigned steps, unsigned budget)
 {
     random_state = seed * 0x9e3779b97f4a7c15ull + 1;
