@@ -119,7 +119,7 @@ static void boot_name(void)
         if (strcmp(signature, hypervisor[i].signature) == 0)
             name = hypervisor[i].name;
     snprintf(machine_name, sizeof machine_name, "x86_64 by PVH, %s, %lu MiB", name,
-             (unsigned long)((memory_top() + (1 << 20) - 1) >> 20));
+             (unsigned long)((memory_total() + (1 << 20) - 1) >> 20));
     handed.machine = machine_name;
 }
 

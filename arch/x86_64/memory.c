@@ -6,10 +6,9 @@
 static struct {
     unsigned count;
     struct memory_range range[MEMORY_RANGES_MAX];
-    uint64_t top, low_top;
+    uint64_t top, total;
 } memory;
 
-#define FOUR_GIB 0x100000000ull
 #define ONE_MIB  0x100000ull
 
 static void memory_insert(uint64_t start, uint64_t end)
@@ -27,8 +26,7 @@ void memory_add(uint64_t start, uint64_t end)
         return;
     if (end > memory.top)
         memory.top = end;
-    if (start < FOUR_GIB && end <= FOUR_GIB && end > memory.low_top)
-        memory.low_top = end;
+    memory.total += end - start;
     memory_insert(start, end);
 }
 
@@ -49,9 +47,9 @@ uint64_t memory_top(void)
     return memory.top;
 }
 
-uint64_t memory_low_top(void)
+uint64_t memory_total(void)
 {
-    return memory.low_top;
+    return memory.total;
 }
 
 void *arch_memory_take(size_t bytes, size_t align)

@@ -90,9 +90,9 @@ struct memory_range {
 void memory_add(uint64_t start, uint64_t end);
 void memory_reserve(uint64_t start, uint64_t end);
 
-/* One past the last byte of RAM, and of RAM below 4 GiB. */
+/* One past the last byte of RAM, and how much there is. */
 uint64_t memory_top(void);
-uint64_t memory_low_top(void);
+uint64_t memory_total(void);
 
 /* ---- paging.c ----------------------------------------------------------------------------------
  */
