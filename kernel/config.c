@@ -23,6 +23,7 @@ struct word_kind {
     const char *expected; /* what a good one looks like, for whoever wrote a bad one */
     bool early;           /* read before there are devices */
     int (*apply)(struct word *word);
+    const char *missing; /* what to say on ERR_NOT_FOUND */
 };
 
 static void word_say(struct word *word, const char *what, const char *expected)
@@ -258,15 +259,18 @@ static int config_ignore(struct word *word)
 }
 
 static const struct word_kind words[] = {
-    {"log=", "error, warning, info or debug", true, config_log},
-    {"console=", "ttyS0, ttyS1 or none (hosted: stdout, stderr or none)", true, config_console},
-    {"ip=", "ip=ADDRESS/LENGTH[@nicN] or ip=ADDRESS::GATEWAY:MASK::nicN:off", false, config_ip},
-    {"route=", "route=PREFIX/LENGTH:GATEWAY[@nicN], the gateway on a link", false, config_route},
-    {"services=", "services=+NAME,-NAME", false, config_services},
-    {"idle=", "adaptive, poll or halt", false, config_idle},
-    {"status=", "seconds, up to 86400", false, config_status},
-    {"dump=", "seconds, up to 86400", false, config_dump},
-    {"BOOT_IMAGE=", "", false, config_ignore},
+    {"log=", "error, warning, info or debug", true, config_log, NULL},
+    {"console=", "ttyS0, ttyS1 or none (hosted: stdout, stderr or none)", true, config_console,
+     NULL},
+    {"ip=", "ip=ADDRESS/LENGTH[@nicN] or ip=ADDRESS::GATEWAY:MASK::nicN:off", false, config_ip,
+     "no such nic"},
+    {"route=", "route=PREFIX/LENGTH:GATEWAY[@nicN], the gateway on a link", false, config_route,
+     "no such nic"},
+    {"services=", "services=+NAME,-NAME", false, config_services, "no such service"},
+    {"idle=", "adaptive, poll or halt", false, config_idle, NULL},
+    {"status=", "seconds, up to 86400", false, config_status, NULL},
+    {"dump=", "seconds, up to 86400", false, config_dump, NULL},
+    {"BOOT_IMAGE=", "", false, config_ignore, NULL},
 };
 
 /* "SERVICE.KEY=VALUE". */
@@ -300,7 +304,8 @@ static int config_word(struct word *word, bool early)
         word->value = word->text + length;
         int error = word->cut ? ERR_RANGE : words[i].apply(word);
         if (error < 0)
-            word_say(&whole, piglet_error_text(error), words[i].expected);
+            word_say(&whole, error == ERR_NOT_FOUND ? words[i].missing : piglet_error_text(error),
+                     words[i].expected);
         return error;
     }
     if (early)
@@ -308,7 +313,8 @@ static int config_word(struct word *word, bool early)
     const char *expected;
     int error = config_service_word(word, &expected);
     if (error < 0)
-        word_say(word, piglet_error_text(error), expected);
+        word_say(word, error == ERR_NOT_FOUND ? "no such word" : piglet_error_text(error),
+                 expected);
     return error;
 }
 

@@ -12,7 +12,7 @@ import wires
 PIGLET = "10.0.0.2"
 SITE = {"words": f"ip={PIGLET}/24 services=+echo"}
 LONGEST_FRAME = 9014
-ANSWER_SECONDS = 0.15
+ANSWER_SECONDS = 0.05
 ENTRIES = {entry.name: i for i, entry in enumerate(hostile.corpus("52:54:00:00:00:01", "10.0.0.1", "52:54:00:12:34:56",
                                                                   PIGLET, "10.0.0.255"))}
 
@@ -59,8 +59,8 @@ class Campaign:
         for entry in batch:
             for frame in entry.frames:
                 raw.send(frame)
+        alive = self.site.host.answers(PIGLET)  # what Piglet had to say to the batch it has said before that
         answers = [hostile.answered_tag(frame) for frame in wires.collect(raw, ANSWER_SECONDS)]
-        alive = self.site.host.answers(PIGLET)
         now = self.site.counters()
         drops = {name.removeprefix("drop."): value - self.before.get(name, 0) for name, value in now.items()
                  if name.startswith("drop.") and value != self.before.get(name, 0)}
@@ -102,7 +102,8 @@ def test_hostile_02_alive(site, campaign):
     """After all of it Piglet answers ARP, ping and UDP, and every frame buffer is back."""
     host = site.host
     assert f"Unicast reply from {PIGLET}" in host.run(f"arping -c 1 -w 3 -I {{wire}} {PIGLET}").stdout
-    assert ", 100 received" in host.ping(PIGLET, 100, "-s 1400").stdout
+    text, sent, received = host.ping_all(PIGLET, 100, "-i 0.01 -s 1400")
+    assert sent == received == 100, text
     with host.namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.settimeout(3)
         udp.connect((PIGLET, 7))

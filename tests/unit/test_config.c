@@ -125,7 +125,7 @@ static void config_04_the_complaint(void **state)
                                           "malformed, expected ip=ADDRESS/LENGTH[@nicN]"));
     test_stop(core);
     core = sim_start(0, "ip=10.0.0.2/24");
-    assert_non_null(strstr(sim_console(), "column 1: \"ip=10.0.0.2/24\": no such thing"));
+    assert_non_null(strstr(sim_console(), "column 1: \"ip=10.0.0.2/24\": no such nic"));
     test_stop(core);
     core = sim_start(1, "x\033[2J=1");
     assert_null(strchr(sim_console(), '\033'));

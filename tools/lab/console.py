@@ -3,7 +3,7 @@ import re
 import threading
 import time
 
-SETTLE_S = 0.05  # from a frame sent to it counted, and from a line printed to it read, with a busy host
+SETTLE_S = 0.1  # from a frame sent to it counted, and from a line printed to it read, with a busy host
 STAMP = re.compile(r"^\[ *(\d+\.\d+)\] ")
 
 READY = r"\bpiglet: ready\b"
