@@ -1,13 +1,14 @@
 /* The kernel command line: words, each from one table; Linux's syntax where Linux has the word.
  *
  *   ip=10.0.0.2/24[@nic0]                           an address; repeatable
- *   ip=CLIENT:[SERVER]:[GATEWAY]:NETMASK:[HOST]:[DEVICE]:[off|none|static]   the same, as Linux
- * writes it route=PREFIX/LENGTH:GATEWAY[@nic0]              a route; repeatable
+ *   ip=CLIENT:[SERVER]:[GATEWAY]:NETMASK:[HOST]:[DEVICE]:[off|none|static]
+ *                                                   the same, as Linux writes it
+ *   route=PREFIX/LENGTH:GATEWAY[@nic0]              a route; repeatable
  *   services=+echo,-icmp                            what runs beside the defaults
  *   SERVICE.KEY=VALUE                               a service's own setting
  *   log=error|warning|info|debug   console=ttyS0|…|none   idle=adaptive|poll|halt
  *   status=SECONDS   dump=SECONDS                   a status line, all counters, on the console
- * every so often (0: never)
+ *                                                   every so often (0: never)
  *
  * A word that is unknown or malformed is named in the log with its position, and the rest goes on.
  */

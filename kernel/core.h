@@ -143,7 +143,7 @@ static inline void core_drop(struct core *core, struct frame *frame, unsigned re
  * batch. */
 static inline void core_send(struct core *core, struct frame *frame)
 {
-    struct nic *nic = &core->nic[frame->nic];
+    struct nic *nic = &core->nic[(unsigned)frame->nic];
     if (__builtin_expect(nic->out.count == NIC_OUT_MAX, 0)) {
         core_drop(core, frame, DROP_SEND_BACKLOG);
         return;

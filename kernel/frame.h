@@ -136,6 +136,21 @@ static inline void frame_free(struct frame_pool *pool, struct frame *frame)
     pool->free[pool->free_count++] = frame;
 }
 
+/* Gives `count` frames back that lie one behind the other in `frames`. */
+static inline void frame_free_all(struct frame_pool *pool, struct frame *const *frames,
+                                  unsigned count)
+{
+    struct frame **to = pool->free + pool->free_count;
+    for (unsigned i = 0; i < count; i++) {
+        struct frame *frame = frames[i];
+        if (__builtin_expect(frame->owner == FRAME_OF_POOL, 0))
+            frame_double_free(frame);
+        frame->owner = FRAME_OF_POOL;
+        to[i] = frame;
+    }
+    pool->free_count += count;
+}
+
 /* The caller keeps count below BATCH_MAX. */
 static inline void batch_add(struct batch *batch, struct frame *frame)
 {

@@ -14,10 +14,11 @@
  * is in use, another's probe for it is answered, not yielded to.
  *
  * Settings  arp.lifetime=SECONDS (60), arp.dad=on|off (on)
- * Counters  arp.requests_received, replies_received, requests_sent, replies_sent, entries, expired,
- * evicted, conflicts Drops     arp-malformed, arp-sender-invalid, arp-not-for-us, arp-pending-full,
- * arp-unresolved Cost      a frame to a known next hop: about twenty instructions. Every half
- * second, a look at each entry */
+ * Counters  arp.requests_received, replies_received, requests_sent, replies_sent, entries,
+ *           expired, evicted, conflicts
+ * Drops     arp-malformed, arp-sender-invalid, arp-not-for-us, arp-pending-full, arp-unresolved
+ * Cost      a frame to a known next hop: under forty instructions. Every half second, a look at
+ *           each entry of the cache */
 #include "kernel/service.h"
 #include "wire/arp.h"
 #include "wire/icmp.h"
@@ -148,9 +149,11 @@ static inline struct arp_entry *arp_slots(struct arp *arp, uint64_t key)
 static inline struct arp_entry *arp_find(struct arp *arp, uint64_t key)
 {
     struct arp_entry *entry = arp_slots(arp, key);
-    for (unsigned i = 0; i < ARP_PROBE_SLOTS; i++, entry++)
-        if (entry->key == key)
-            return entry;
+    if (__builtin_expect(entry->key == key, 1))
+        return entry;
+    for (unsigned i = 1; i < ARP_PROBE_SLOTS; i++)
+        if (entry[i].key == key)
+            return &entry[i];
     return NULL;
 }
 

@@ -5,9 +5,11 @@
 
 enum {
     PIT_HZ = 1193182,
-    PIT_CHANNEL_0 = 0x40, /* every machine has it; channel 2's gate is elsewhere, and not on microvm */
+    PIT_CHANNEL_0 =
+        0x40, /* every machine has it; channel 2's gate is elsewhere, and not on microvm */
     PIT_COMMAND = 0x43,
-    PIT_CHANNEL_0_MODE_2 = 0x34, /* low byte, then high byte; counts from 65,536 down, round and round */
+    PIT_CHANNEL_0_MODE_2 =
+        0x34, /* low byte, then high byte; counts from 65,536 down, round and round */
     PIT_LATCH_CHANNEL_0 = 0x00,
     RUN_TICKS = PIT_HZ / 500, /* 2 ms */
     RUNS_MAX = 12,

@@ -9,7 +9,7 @@ static struct {
     uint64_t top, total;
 } memory;
 
-#define ONE_MIB  0x100000ull
+#define ONE_MIB 0x100000ull
 
 static void memory_insert(uint64_t start, uint64_t end)
 {

@@ -114,12 +114,15 @@ void intel_transmit_reclaim(struct nic *nic)
         unsigned last = ring->last[done];
         if (!(ring->descriptor[last].word & INTEL_TX_DD))
             break;
-        unsigned end = (last + 1) & INTEL_MASK;
-        do {
-            frame_free(nic->pool, ring->frame[done]);
-            done = (done + 1) & INTEL_MASK;
-            freed++;
-        } while (done != end);
+        /* A batch may lie across the ring's end: then it is two pieces. */
+        if (last < done) {
+            frame_free_all(nic->pool, ring->frame + done, INTEL_RING - done);
+            freed += INTEL_RING - done;
+            done = 0;
+        }
+        frame_free_all(nic->pool, ring->frame + done, last + 1 - done);
+        freed += last + 1 - done;
+        done = (last + 1) & INTEL_MASK;
     }
     ring->done = done;
     ring->free += freed;
