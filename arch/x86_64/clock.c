@@ -11,12 +11,14 @@ enum {
     PIT_CHANNEL_0_MODE_2 =
         0x34, /* low byte, then high byte; counts from 65,536 down, round and round */
     PIT_LATCH_CHANNEL_0 = 0x00,
-    RUN_TICKS = PIT_HZ / 500, /* 2 ms */
+    RUN_TICKS_MIN = PIT_HZ / 500, /* 2 ms */
+    RUN_TICKS_MAX = PIT_HZ / 30,  /* 33 ms: the timer's 16 bits go round in 55 */
+    /* A run is believed when the doubt about when its ends were read is this small a part of it; and
+     * two runs, because one may have slept through a whole round of the timer. */
+    DOUBT_PPM = 1000,
+    AGREE_PPM = 2000,
     RUNS_MAX = 12,
-    /* How far apart two runs may be to believe both: a loaded host's jitter is far beyond,
-     * silicon's far below. */
-    AGREE_PPM = 500,
-    POLLS_MAX = 100000, /* a reading takes 3 us: this is not reached while the timer counts */
+    POLLS_MAX = 200000, /* a reading takes 3 us: this is not reached while the timer counts */
 };
 
 #define TSC_HZ_MIN 10000000ull
@@ -25,32 +27,49 @@ enum {
 struct clock_scale clock_scale;
 uint32_t apic_ticks_per_ms;
 
-struct run {
-    uint64_t tsc;
+/* The three clocks at one moment, as far as that can be had. */
+struct reading {
+    uint64_t tsc, doubt; /* the latch fell somewhere in `doubt` ticks around `tsc` */
     uint32_t apic;
+    uint16_t pit;
 };
 
-static uint16_t pit_read(void)
+struct run {
+    uint64_t tsc_hz, apic_hz;
+};
+
+/* Another processor's or the host's work may come between any two instructions here; between the first
+ * two readings of the TSC it shows as doubt, and elsewhere it does no harm. */
+static struct reading clock_read(void)
 {
+    struct reading now;
+    uint64_t before = read_tsc();
     out8(PIT_COMMAND, PIT_LATCH_CHANNEL_0);
+    now.doubt = read_tsc() - before;
+    now.apic = apic_timer_count();
+    now.tsc = before + now.doubt / 2;
     uint8_t low = in8(PIT_CHANNEL_0);
-    return (uint16_t)(low | in8(PIT_CHANNEL_0) << 8);
+    now.pit = (uint16_t)(low | in8(PIT_CHANNEL_0) << 8);
+    return now;
 }
 
-/* Counts the TSC and the APIC timer over 2 ms of the 8254. False: it does not run. */
+/* Measures until the ends are sharp enough for the length. False: the 8254 does not count. */
 static bool clock_run(struct run *run)
 {
-    uint16_t start = pit_read();
-    uint64_t tsc = read_tsc();
-    uint32_t apic = apic_timer_count();
+    struct reading start = clock_read();
     for (unsigned polls = 0; polls < POLLS_MAX; polls++) {
-        uint16_t ticks = (uint16_t)(start - pit_read());
-        if (ticks < RUN_TICKS)
+        struct reading now = clock_read();
+        uint16_t ticks = (uint16_t)(start.pit - now.pit);
+        uint64_t tsc = now.tsc - start.tsc;
+        if (ticks < RUN_TICKS_MIN)
             continue;
-        /* Ticks beyond the 2 ms are counted too: the last reading may come late. */
-        run->tsc = (read_tsc() - tsc) * RUN_TICKS / ticks;
-        run->apic = (uint32_t)((uint64_t)(apic - apic_timer_count()) * RUN_TICKS / ticks);
-        return polls != 0 && run->tsc != 0;
+        if ((start.doubt + now.doubt) * 1000000 <= tsc * DOUBT_PPM) {
+            run->tsc_hz = tsc * PIT_HZ / ticks;
+            run->apic_hz = (uint64_t)(start.apic - now.apic) * PIT_HZ / ticks;
+            return true;
+        }
+        if (ticks > RUN_TICKS_MAX)
+            start = now;
     }
     return false;
 }
@@ -61,29 +80,22 @@ static bool clock_agree(uint64_t a, uint64_t b)
     return (more - less) * 1000000 <= less * AGREE_PPM;
 }
 
-/* Runs until two agree; being held up only ever makes a run longer, so the shortest are the right
- * ones. */
-static bool clock_measure(struct run *good)
+static bool clock_measure(struct run *run)
 {
-    struct run run, best = {0, 0};
+    struct run before = {0, 0};
     for (unsigned i = 0; i < RUNS_MAX; i++) {
-        if (!clock_run(&run)) {
+        if (!clock_run(run)) {
             report_line(
-                "PANIC: no clock: the 8254 timer does not count, and the processor does not "
-                "tell its TSC's frequency");
+                "PANIC: no clock: the 8254 timer does not count, or cannot be read in time");
             return false;
         }
-        if (best.tsc && clock_agree(run.tsc, best.tsc)) {
-            *good = run.tsc < best.tsc ? run : best;
+        if (i && clock_agree(run->tsc_hz, before.tsc_hz))
             return true;
-        }
-        if (!best.tsc || run.tsc < best.tsc)
-            best = run;
+        before = *run;
     }
     report_line(
-        "PANIC: no clock: %d measurements of the TSC over 2 ms disagree, the shortest %lu, the "
-        "last %lu",
-        RUNS_MAX, best.tsc, run.tsc);
+        "PANIC: no clock: %d measurements of the TSC disagree, the last two being %lu and %lu Hz",
+        RUNS_MAX, before.tsc_hz, run->tsc_hz);
     return false;
 }
 
@@ -111,12 +123,12 @@ bool clock_start(void)
         return false;
     uint64_t hz = clock_told_hz();
     if (!hz)
-        hz = run.tsc * PIT_HZ / RUN_TICKS;
+        hz = run.tsc_hz;
     if (hz < TSC_HZ_MIN || hz > TSC_HZ_MAX) {
         report_line("PANIC: no clock: a TSC of %lu Hz is not believable", hz);
         return false;
     }
-    apic_ticks_per_ms = (uint32_t)((uint64_t)run.apic * PIT_HZ / RUN_TICKS / 1000);
+    apic_ticks_per_ms = (uint32_t)(run.apic_hz / 1000);
     clock_scale.multiplier = (1000000000ull << CLOCK_SHIFT) / hz;
     clock_scale.base = read_tsc();
     return true;
