@@ -12,8 +12,7 @@
     X(ETH_UNKNOWN_TYPE, "eth-unknown-type", "no service for this EtherType")                       \
     X(ARP_MALFORMED, "arp-malformed", "ARP packet too short or not Ethernet and IPv4")             \
     X(ARP_SENDER_INVALID, "arp-sender-invalid",                                                    \
-      "ARP sender address is a group address or not "                                              \
-      "the frame's")                                                                               \
+      "ARP sender is a group or zero address, or has our own MAC address")                         \
     X(ARP_NOT_FOR_US, "arp-not-for-us", "ARP about an address that is not ours")                   \
     X(ARP_PENDING_FULL, "arp-pending-full", "too many frames wait for the next hop's address")     \
     X(ARP_UNRESOLVED, "arp-unresolved", "the next hop did not answer ARP")                         \

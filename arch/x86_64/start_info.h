@@ -1,0 +1,30 @@
+/* What a PVH loader hands over. Source: Xen's xen/include/public/arch-x86/hvm/start_info.h. */
+#ifndef X86_64_START_INFO_H
+#define X86_64_START_INFO_H
+
+#include "arch/arch.h"
+
+enum {
+    START_RANGES_MAX = 128,
+    START_LINE_MAX = 2048 + 1, /* with its NUL; Linux's limit */
+};
+
+struct start_range {
+    uint64_t start, end; /* physical; start < end */
+};
+
+struct start_info {
+    uint64_t rsdp; /* 0: not given */
+    unsigned range_count, module_count;
+    struct start_range ram[START_RANGES_MAX]; /* whole pages of usable memory */
+    struct start_range module[ARCH_MODULES_MAX];
+    char command_line[START_LINE_MAX];
+};
+
+/* Copies what lies at the physical address `at`, all of it foreign: counts, addresses and lengths are
+ * checked, modules that cannot be are left out. `map` gives memory at a physical address, or NULL
+ * where there is not as much. NULL, or why it is unusable. */
+const char *start_info_read(uint64_t at, void *(*map)(uint64_t address, uint64_t bytes),
+                            struct start_info *info);
+
+#endif
