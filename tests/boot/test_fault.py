@@ -23,20 +23,17 @@ class Debugger:
         self.socket.settimeout(10)
         self.socket.connect(path)
 
-    def tell(self, command, expected=b""):
-        """Sends a command, and reads until its answer: a stop may be reported in between. What resumes has no answer,
-        and nothing may be said after it: it would stop the machine again."""
+    def tell(self, command, expected):
+        """Sends a command, and reads until its answer: a stop may be reported in between."""
         self.socket.sendall(f"${command}#{sum(command.encode()) & 255:02x}".encode())
         heard = b""
         while expected not in heard:
             heard += self.socket.recv(4096)
-        if expected:
-            self.socket.sendall(b"+")
+        self.socket.sendall(b"+")
 
-    def resume_with(self, register, value):
+    def set(self, register, value):
         self.tell("qXfer:features:read:target.xml:0,ffb", b"</target>#")  # QEMU wants that before it sets registers
         self.tell(f"P{register:x}={value.to_bytes(8, 'little').hex()}", b"$OK#")
-        self.tell("c")
 
 
 def address_of(symbol):
@@ -66,7 +63,9 @@ def test_fault_report(machine, fault):
                       extra=["-gdb", f"unix:{path},server=on,wait=off", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"])
         try:
             piglet.wait_ready()
-            Debugger(path).resume_with(register, value())
+            debugger = Debugger(path)  # connecting stops the machine
+            debugger.set(register, value())
+            piglet.qmp("cont")
             end = time.monotonic() + 10
             while "stopped." not in piglet.console.text and time.monotonic() < end:
                 time.sleep(0.02)
