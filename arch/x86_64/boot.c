@@ -80,8 +80,7 @@ void boot_main(uint64_t address)
     if (!paging_start())
         boot_refuse("too little memory for page tables");
     boot_hand_over();
-    apic_start();
-    if (!clock_start())
+    if (!apic_start() || !clock_start())
         report_stop();
     interrupts_start();
     struct acpi_ecam ecam = acpi_find_ecam(start.rsdp, paging_direct);

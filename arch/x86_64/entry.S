@@ -7,7 +7,7 @@
 #define PAGE_WRITE    0x002
 #define PAGE_BIG      0x080
 #define CR0_PG_WP_NE_MP_PE 0x80010023
-#define CR4_PAE_OSFXSR_OSXMMEXCPT 0x620
+#define CR4_PAE_MCE_OSFXSR_OSXMMEXCPT 0x660
 #define MSR_EFER      0xc0000080
 #define EFER_LME_NXE  0x900
 #define CPUID_LM_NX   0x20100000
@@ -54,7 +54,7 @@ boot_entry:
 
         movl    $LOW(boot_pml4), %eax
         movl    %eax, %cr3
-        movl    $CR4_PAE_OSFXSR_OSXMMEXCPT, %eax
+        movl    $CR4_PAE_MCE_OSFXSR_OSXMMEXCPT, %eax
         movl    %eax, %cr4
         movl    $MSR_EFER, %ecx
         rdmsr
@@ -73,11 +73,13 @@ boot_refuse:
         movw    $COM1, %dx
         outb    %al, %dx
         jmp     1b
-2:      hlt
-        jmp     2b
+2:      movb    $DEBUG_EXIT_FAILED, %al
+        outb    %al, $DEBUG_EXIT_PORT
+3:      hlt
+        jmp     3b
 
 boot_refuse_text:
-        .asciz "piglet: this processor has no 64-bit mode with no-execute pages\r\n"
+        .asciz "PANIC: this processor has no 64-bit mode with no-execute pages\r\n"
 
         .code64
 boot_long:

@@ -13,7 +13,9 @@ enum {
     PIC_ICW4_8086 = 0x01,
     PIC_EOI = 0x20,
     PIC_READ_ISR = 0x0b,
-    PIC_CASCADE = 2, /* the slave's line at the master */
+    PIC_CASCADE = 2,          /* the slave's line at the master */
+    PIC_LEVEL = 0x4d0,        /* edge or level, a bit a line (Intel PIIX, ELCR) */
+    PIC_LEVEL_NEVER = 0x2107, /* timer, keyboard, cascade, clock, coprocessor: always edges */
     PIC_LINES = 16,
     PIC_SPURIOUS_MASTER = 7,
     PIC_SPURIOUS_SLAVE = 15,
@@ -58,6 +60,15 @@ static void pic_start(uint16_t port, uint8_t vector, uint8_t cascade)
     out8(port + PIC_DATA, cascade);
     out8(port + PIC_DATA, PIC_ICW4_8086);
     out8(port + PIC_DATA, 0xff);
+}
+
+/* Firmware should have done this for PCI's lines: an edge that strikes while its line is masked and
+ * is not served then would not come again. */
+static void pic_level(unsigned line)
+{
+    uint16_t port = (uint16_t)(PIC_LEVEL + line / 8);
+    if (!(PIC_LEVEL_NEVER >> line & 1))
+        out8(port, in8(port) | (uint8_t)(1 << line % 8));
 }
 
 void interrupts_start(void)
@@ -153,6 +164,7 @@ int arch_interrupt_attach(const struct arch_device *device, void (*post)(void *a
             return ERR_UNSUPPORTED;
         new->line = (uint8_t)line;
         lines_wanted |= (uint16_t)(1u << line | 1u << PIC_CASCADE);
+        pic_level(line);
         arch_device_config_write(device, PCI_COMMAND, command & ~(uint32_t)PCI_COMMAND_NO_INTX);
     }
     attached_count++;
@@ -168,20 +180,26 @@ int arch_idle_watch(int fd)
 /* No wake-up is lost: interrupts have been off since before the caller's last look, so whatever
  * struck since is pending in the 8259 or the APIC. `sti` lets it in only behind the next
  * instruction, which is `hlt` (SDM vol. 2, STI): the halt begins before the interrupt is taken, and
- * the interrupt ends it. A line that struck in an earlier sleep is unmasked here; if its device is
- * not served yet, it strikes at once. */
+ * the interrupt ends it. The same goes for the timer, should its time be over before the halt. A
+ * line that struck in an earlier sleep is unmasked here; if its device is not served yet, it
+ * strikes at once.
+ *
+ * `post` functions may use vector registers, which no trap saves: interrupts are taken here alone,
+ * and by the calling convention nobody keeps anything in a vector register over a call of
+ * arch_idle. */
 void arch_idle(uint64_t until_ns)
 {
     uint64_t now_ns = arch_clock_ns();
-    if (until_ns <= now_ns)
+    pic_mask((uint16_t)~lines_wanted);
+    if (until_ns <= now_ns) { /* no sleep; but what is pending is taken */
+        __asm__ volatile("sti; nop; cli" : : : "memory");
         return;
+    }
     uint64_t delay_ns = until_ns - now_ns;
     uint64_t delay_max_ns = (uint64_t)UINT32_MAX / (apic_ticks_per_ms + 1) * 1000000;
     if (delay_ns > delay_max_ns)
         delay_ns = delay_max_ns; /* the caller looks at its clock, and sleeps again */
-    uint64_t ticks = delay_ns * apic_ticks_per_ms / 1000000;
-    apic_timer_arm(ticks ? (uint32_t)ticks : 1);
-    pic_mask((uint16_t)~lines_wanted);
+    apic_timer_arm((uint32_t)(delay_ns * apic_ticks_per_ms / 1000000) + 1); /* never early */
     __asm__ volatile("sti; hlt; cli" : : : "memory");
     apic_timer_arm(0);
 }

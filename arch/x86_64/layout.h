@@ -15,6 +15,10 @@
 #define STACK_BYTES (16 * PAGE_BYTES)
 #define IST_BYTES   (2 * PAGE_BYTES)
 
+/* QEMU's isa-debug-exit, where it is there: ends QEMU with status value * 2 + 1. */
+#define DEBUG_EXIT_PORT   0xf4
+#define DEBUG_EXIT_FAILED 0x10
+
 #define SEGMENT_CODE 0x08
 #define SEGMENT_DATA 0x10
 #define SEGMENT_TSS  0x18

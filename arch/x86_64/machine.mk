@@ -13,7 +13,7 @@ X86_64_CFLAGS = $(CSTD) -O2 -g $(WARNINGS) $(INCLUDES) -Iarch/x86_64 $(DEFINES) 
 	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -ffunction-sections -fdata-sections \
 	-nostdinc -isystem $(shell $(CC) -print-file-name=include) -isystem $(BUILD)/newlib/include \
 	-U__linux__ -U__linux -Ulinux -U__unix__ -U__unix -Uunix -U__gnu_linux__
-X86_64_LDFLAGS = -nostdlib -static -no-pie -Wl,-T,link.ld -Wl,--gc-sections -Wl,--build-id=none \
+X86_64_LDFLAGS = -nostdlib -static -Wl,-T,link.ld -Wl,--gc-sections -Wl,--build-id=none \
 	-Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments
 
 $(X86_64_NEWLIB): tools/build-newlib | packages
@@ -41,6 +41,7 @@ $(BUILD)/x86_64/piglet.elf: $(BUILD)/x86_64/nameless.elf tools/symbols
 	@$(CC) -c -o $(BUILD)/x86_64/symbols.o $(BUILD)/x86_64/symbols.S
 	@$(X86_64_LINK) $(BUILD)/x86_64/symbols.o $(X86_64_NEWLIB) $(shell $(CC) -print-libgcc-file-name) \
 		-Wl,-Map,$(BUILD)/x86_64/piglet.map
+	@tools/symbols $@ | cmp -s - $(BUILD)/x86_64/symbols.S || { echo "$@: its symbol table moved its code" >&2; exit 1; }
 	@size $@ | awk 'NR == 2 {printf "  piglet.elf: %d bytes of image, %d of zeroed memory\n", $$1 + $$2, $$3}'
 
 -include $(X86_64_OBJECTS:.o=.d)

@@ -1,4 +1,4 @@
-/* Physical memory: ranges from the loader's map, given out from their ends, never taken back. */
+/* Physical memory: ranges from the loader's map, given out from their starts, never taken back. */
 #include <string.h>
 
 #include "x86.h"
@@ -22,8 +22,11 @@ static void memory_insert(uint64_t start, uint64_t end)
 
 void memory_add(uint64_t start, uint64_t end)
 {
+    if (end > paging_reach())
+        end = paging_reach();
     if (start >= end)
         return;
+    memory_reserve(start, end); /* told of twice, it is still there once */
     if (end > memory.top)
         memory.top = end;
     memory.total += end - start;

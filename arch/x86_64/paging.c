@@ -12,21 +12,25 @@ enum {
     PAGE_BIG = 1 << 7,
     PAGE_ENTRIES = 512,
     CPUID_PAGES_1G = 1 << 26, /* leaf 0x80000001, edx */
+    PHYSICAL_BITS_LEAST = 36,
+    PHYSICAL_BITS_MOST = 46, /* from DIRECT_BASE to DEVICE_BASE */
 };
 
 #define PAGE_NO_EXECUTE   (1ull << 63)
 #define PAGE_ADDRESS      0x000ffffffffff000ull
 #define PAGE_2M           (1ull << 21)
 #define PAGE_1G           (1ull << 30)
-#define BOOT_TABLES_REACH PAGE_1G /* what boot.S mapped */
-#define DIRECT_MAX        (64ull << 40)
+#define BOOT_TABLES_REACH PAGE_1G /* what entry.S mapped */
+#define CPUID_LEAF_SIZES  0x80000008
+#define DEVICE_MAX        (KERNEL_BASE - DEVICE_BASE)
 
 static struct {
-    uint64_t *top;   /* the PML4; NULL while boot.S's tables are in use */
+    uint64_t *top;   /* the PML4; NULL while entry.S's tables are in use */
     uint64_t direct; /* end of the direct map */
+    uint64_t reach;
 } paging;
 
-/* Tables are reached through the direct map, or, while there is none, through boot.S's. */
+/* Tables are reached through the direct map, or, while there is none, through entry.S's. */
 static uint64_t *table_at(uint64_t physical)
 {
     return (uint64_t *)(physical + (paging.direct ? DIRECT_BASE : KERNEL_BASE));
@@ -38,6 +42,17 @@ void *paging_direct(uint64_t address, uint64_t bytes)
     if (address > end || bytes > end - address)
         return NULL;
     return (void *)table_at(address);
+}
+
+uint64_t paging_reach(void)
+{
+    if (!paging.reach) {
+        unsigned bits = PHYSICAL_BITS_LEAST;
+        if (cpuid(0x80000000).a >= CPUID_LEAF_SIZES)
+            bits = cpuid(CPUID_LEAF_SIZES).a & 0xff;
+        paging.reach = 1ull << (bits < PHYSICAL_BITS_MOST ? bits : PHYSICAL_BITS_MOST);
+    }
+    return paging.reach;
 }
 
 /* The table below entry `index`, made if it is not there. NULL: no memory. */
@@ -111,8 +126,6 @@ bool paging_start(void)
 {
     uint64_t *top = arch_memory_take(PAGE_BYTES, PAGE_BYTES);
     uint64_t end = (memory_top() + PAGE_2M - 1) & ~(PAGE_2M - 1);
-    if (end > DIRECT_MAX)
-        end = DIRECT_MAX;
     if (!top || !map_image(top) || !map_ram(top, end))
         return false;
     __asm__ volatile("mov %0, %%cr3" : : "r"(arch_dma_address(top)) : "memory");
@@ -123,7 +136,8 @@ bool paging_start(void)
 
 volatile void *paging_map_device(uint64_t address, uint64_t bytes)
 {
-    if (address >= DIRECT_MAX || bytes > DIRECT_MAX - address)
+    uint64_t reach = paging_reach() < DEVICE_MAX ? paging_reach() : DEVICE_MAX;
+    if (address >= reach || bytes > reach - address)
         return NULL;
     uint64_t flags = PAGE_WRITE | PAGE_NO_EXECUTE | PAGE_UNCACHED | PAGE_WRITE_THROUGH;
     for (uint64_t at = address & ~(PAGE_2M - 1); at < address + bytes; at += PAGE_2M)

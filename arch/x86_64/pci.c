@@ -22,7 +22,8 @@ enum {
     PCI_BAR_64 = 4, /* of bits 1 and 2 */
     PCI_BUSES = 0x18,
     PCI_SUBSYSTEM = 0x2c,
-    PCI_CLASS_BRIDGE = 0x0604,
+    PCI_CLASS_BRIDGES = 0x06,  /* base class; of them, */
+    PCI_CLASS_BRIDGE = 0x0604, /* to another PCI bus */
     PCI_DEVICES = 32,
     PCI_FUNCTIONS = 8,
 };
@@ -32,13 +33,6 @@ static struct {
     uint8_t first_bus, last_bus;
     uint8_t seen[256 / 8]; /* buses looked at: bridges may lie and go round in circles */
 } pci;
-
-void pci_start(uint64_t ecam, uint8_t first_bus, uint8_t last_bus)
-{
-    pci.ecam = ecam;
-    pci.first_bus = first_bus;
-    pci.last_bus = last_bus;
-}
 
 static volatile uint32_t *pci_ecam(unsigned address, unsigned offset)
 {
@@ -67,6 +61,19 @@ static void config_write(unsigned address, unsigned offset, uint32_t value)
     } else if (offset <= 0xff) {
         out32(PCI_ADDRESS_PORT, 0x80000000u | address << 8 | (offset & 0xfc));
         out32(PCI_DATA_PORT, value);
+    }
+}
+
+/* Tables may lie: where both ways lead to the first bus, they must lead to the same device. */
+void pci_start(uint64_t ecam, uint8_t first_bus, uint8_t last_bus)
+{
+    uint32_t by_ports = config_read(0, PCI_ID);
+    pci.ecam = ecam;
+    pci.first_bus = first_bus;
+    pci.last_bus = last_bus;
+    if (ecam && first_bus == 0 && by_ports != UINT32_MAX && config_read(0, PCI_ID) != by_ports) {
+        report_line("pci: ECAM at %016lx shows another device than the ports: not used", ecam);
+        pci.ecam = 0;
     }
 }
 
@@ -133,7 +140,9 @@ static void device_read(struct arch_device *device, unsigned address)
     };
     snprintf(device->name, sizeof device->name, "pci %02x:%02x.%x", address >> 8, address >> 3 & 31,
              address & 7);
-    device_regions(device);
+    /* Some host bridges answer for more than themselves: their decoding is never turned off. */
+    if (device->class_code != PCI_CLASS_BRIDGES)
+        device_regions(device);
 }
 
 static unsigned bus_devices(unsigned bus, struct arch_device *table, unsigned count, unsigned max);

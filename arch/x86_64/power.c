@@ -7,7 +7,6 @@ enum {
     PM_CONTROL_Q35 = 0x604,
     PM_CONTROL_PC = 0xb004,
     PM_SLEEP_S5 = 0x2000,
-    DEBUG_EXIT_PORT = 0xf4,
     RESET_PORT = 0xcf9,
     RESET_FULL = 0x06,
     KEYBOARD_PORT = 0x64,

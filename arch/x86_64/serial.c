@@ -20,14 +20,15 @@ enum {
     MODEM_DTR_RTS = 0x03,
     STATUS_ROOM = 0x20, /* transmitter holding register empty */
     UART_CLOCK = 115200,
-    /* A byte at 9,600 baud takes 1 ms; a port read about 1 us. A byte that is not taken by then is
+    /* A byte at 1,200 baud takes 8 ms; a port read about 1 us. A byte that is not taken by then is
        lost. */
-    UART_POLLS_MAX = 2000,
+    UART_POLLS_MAX = 10000,
 };
 
 static const uint16_t uart_port[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
 
-static uint16_t console; /* 0: none */
+static uint16_t console;   /* 0: none */
+static bool console_stuck; /* it did not take its last byte */
 
 static bool uart_present(uint16_t port)
 {
@@ -59,11 +60,15 @@ void serial_start(void)
 
 static void uart_put(char byte)
 {
-    for (unsigned polls = 0; polls < UART_POLLS_MAX; polls++)
+    /* Waited for once: a port that is stuck must not cost this for each byte. */
+    unsigned polls_max = console_stuck ? 1 : UART_POLLS_MAX;
+    for (unsigned polls = 0; polls < polls_max; polls++)
         if (in8(console + UART_LINE_STATUS) & STATUS_ROOM) {
             out8(console + UART_DATA, (uint8_t)byte);
+            console_stuck = false;
             return;
         }
+    console_stuck = true;
 }
 
 void arch_console_write(const char *text, size_t bytes)

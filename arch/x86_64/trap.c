@@ -94,7 +94,9 @@ void traps_start(void)
 
 static void trap_page_fault(const struct trap_frame *frame, uint64_t address)
 {
-    const char *why = frame->error & 1 ? "not allowed" : "nothing is there";
+    const char *why = frame->error & 8   ? "the page tables are broken"
+                      : frame->error & 1 ? "not allowed"
+                                         : "nothing is there";
     const char *what = frame->error & 16 ? "execute" : frame->error & 2 ? "write" : "read";
     report_line("could not %s at %016lx: %s%s", what, address, why,
                 address < PAGE_BYTES ? " (a null pointer)" : "");
@@ -103,6 +105,7 @@ static void trap_page_fault(const struct trap_frame *frame, uint64_t address)
 static __attribute__((noinline)) void trap_report(const struct trap_frame *frame)
 {
     uint64_t cr2, cr3;
+    report_begin();
     __asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
     __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
     const char *name = frame->vector < TRAP_EXCEPTIONS ? exception_name[frame->vector] : NULL;
@@ -119,7 +122,7 @@ static __attribute__((noinline)) void trap_report(const struct trap_frame *frame
     report_line("r10 %016lx r11 %016lx r12 %016lx", frame->r10, frame->r11, frame->r12);
     report_line("r13 %016lx r14 %016lx r15 %016lx", frame->r13, frame->r14, frame->r15);
     report_line("cr2 %016lx cr3 %016lx", cr2, cr3);
-    report_backtrace(frame->rip, frame->rbp);
+    report_backtrace(frame->rip, frame->rsp, frame->rbp);
     report_stop();
 }
 

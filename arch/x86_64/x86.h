@@ -100,7 +100,10 @@ uint64_t memory_total(void);
 /* The final tables. False: not enough memory for them. */
 bool paging_start(void);
 
-/* Maps device registers; NULL: no memory for tables. */
+/* One past the highest physical address that this processor has and the direct map has room for. */
+uint64_t paging_reach(void);
+
+/* Maps device registers; NULL: no memory for tables, or no such address. */
 volatile void *paging_map_device(uint64_t address, uint64_t bytes);
 
 /* Where RAM (or ACPI's tables between it) can be read; NULL unless all of it is below the direct
@@ -116,14 +119,16 @@ bool paging_readable(uint64_t address);
 void serial_start(void);
 void traps_start(void);
 void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void report_backtrace(uint64_t rip, uint64_t rbp);
+void report_begin(void); /* before the first line: ends a report of a report */
+void report_backtrace(uint64_t rip, uint64_t rsp, uint64_t rbp);
 _Noreturn void report_stop(void);
 
 /* Calibrates TSC and APIC timer; on failure says why. */
 bool clock_start(void);
-extern uint32_t apic_ticks_per_ms; /* set by clock_start from apic_timer_count */
+extern uint32_t apic_ticks_per_ms;
 
-void apic_start(void);
+/* False: there is none that works, and it was said. */
+bool apic_start(void);
 void apic_timer_arm(uint32_t ticks);
 uint32_t apic_timer_count(void);
 void apic_end_of_interrupt(void);
