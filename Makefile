@@ -46,19 +46,17 @@ hosted: $(BUILD)/hosted/piglet
 run: $(BUILD)/x86_64/piglet.elf
 	@tools/run-qemu --demo --append "$(APPEND)"
 
-FUZZ_SECONDS ?= 60
-
 # Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
 test: x86_64 hosted $(BUILD)/hosted-san/piglet tests fuzzers
 	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*' --boot \
-		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(FUZZ_SECONDS)
+		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),60)
 
 # The quick part: a few seconds.
 unit: tests
 	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*'
 
 fuzz: fuzzers
-	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(if $(filter 60,$(FUZZ_SECONDS)),600,$(FUZZ_SECONDS))
+	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),600)
 
 soak: x86_64 hosted fuzzers
 	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds 3600
