@@ -43,9 +43,9 @@ def address_of(symbol):
 
 FAULTS = {
     "01-execute-null": ({RIP: lambda: 0}, [r"PANIC: page fault", r"could not execute at 0000000000000000.*null pointer",
-                                         r"loop_run\+0x", r"kernel_main\+0x"]),
+                                         r"kernel_main\+0x"]),
     "02-execute-a-stack": ({RIP: lambda: address_of("boot_stack_top") - 4096},
-                           [r"PANIC: page fault", r"could not execute at \w+: not allowed", r"loop_run\+0x"]),
+                           [r"PANIC: page fault", r"could not execute at \w+: not allowed", r"kernel_main\+0x"]),
     # A function begins by pushing: the second push meets the guard page.
     "03-stack-overflow": ({RSP: lambda: address_of("boot_stack_guard") + 4096 + 8, RIP: lambda: address_of("loop_run")},
                           [r"PANIC: double fault", r"overflowed into its guard page"]),
@@ -67,7 +67,10 @@ def test_fault_report(machine, fault):
             debugger = Debugger(path)  # connecting stops the machine
             for register, value in registers.items():
                 debugger.set(register, value())
-            piglet.qmp("cont")
+            try:
+                piglet.qmp("cont")
+            except (ConnectionError, ValueError):
+                pass  # it may be over before it can answer
             end = time.monotonic() + 10
             while "stopped." not in piglet.console.text and time.monotonic() < end:
                 time.sleep(0.02)
