@@ -10,15 +10,15 @@
  * again, by unicast, before they expire.
  *
  * Our addresses are in use from the first moment ("optimistic"), and probed for meanwhile: if
- * somebody else turns out to have one, it is given up, and probed for again every minute. Since it
- * is in use, another's probe for it is answered, not yielded to.
+ * somebody else turns out to have one, it is given up, and probed for again every minute. While it
+ * is in use, another's probe for it is answered; once given up, yielded to.
  *
  * Settings  arp.lifetime=SECONDS (60), arp.dad=on|off (on)
  * Counters  arp.requests_received, replies_received, requests_sent, replies_sent, entries,
  *           expired, evicted, conflicts
  * Drops     arp-malformed, arp-sender-invalid, arp-not-for-us, arp-pending-full, arp-unresolved
  * Cost      a frame to a known next hop: under forty instructions. Every half second, a look at
- *           each entry of the cache */
+ *           each entry of the cache; of those that are due, 64 are attended to in a turn */
 #include "kernel/service.h"
 #include "wire/arp.h"
 #include "wire/icmp.h"
@@ -33,6 +33,7 @@ enum {
     ARP_HELD_MAX = 128,
     ARP_TRIES = 3, /* requests, one a second (RFC 1122 2.3.2.1: at most one a second) */
     ARP_SCAN_MS = 500,
+    ARP_SCAN_BUDGET = 64, /* entries attended to in a turn: each may send, and NIC_OUT_MAX is all */
     ARP_LIFETIME_S = 60,
     ARP_LIFETIME_MAX_S = 86400,
     /* RFC 5227 1.1 */
@@ -91,8 +92,7 @@ struct arp {
     uint64_t *entries, *expired, *evicted, *conflicts;
 };
 
-/* ---- sending
- * ------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void arp_send(struct service_self *self, unsigned nic, uint16_t operation, const uint8_t *to,
                      uint32_t sender, const uint8_t *target_mac, uint32_t target)
@@ -133,8 +133,7 @@ static void arp_ask(struct service_self *self, unsigned nic, uint32_t sender, ui
     ++*arp->requests_sent;
 }
 
-/* ---- the cache
- * ------------------------------------------------------------------------------------ */
+/* ---- the cache ------------------------------------------------------------------------------- */
 
 static inline uint64_t arp_key(unsigned nic, uint32_t ip)
 {
@@ -368,14 +367,18 @@ static void arp_attend(struct service_self *self, struct arp_entry *entry)
 static uint64_t arp_scan(struct service_self *self)
 {
     struct arp *arp = self->state;
-    for (unsigned i = 0; i < ARP_ENTRIES + ARP_PROBE_SLOTS; i++)
-        if (arp->entry[i].key && arp->entry[i].due_ns <= service_now_ns(self))
-            arp_attend(self, &arp->entry[i]);
+    unsigned attended = 0;
+    for (unsigned i = 0; i < ARP_ENTRIES + ARP_PROBE_SLOTS; i++) {
+        if (!arp->entry[i].key || arp->entry[i].due_ns > service_now_ns(self))
+            continue;
+        if (attended++ == ARP_SCAN_BUDGET)
+            return 0; /* what is done is no longer due: the next turn finds the rest */
+        arp_attend(self, &arp->entry[i]);
+    }
     return *arp->entries ? ARP_SCAN_MS * 1000 : TIMER_NONE;
 }
 
-/* ---- our own addresses
- * ---------------------------------------------------------------------------- */
+/* ---- our own addresses ----------------------------------------------------------------------- */
 
 static void arp_announce(struct service_self *self, const struct address *address)
 {
@@ -388,6 +391,8 @@ static void arp_announce(struct service_self *self, const struct address *addres
 static uint64_t arp_own_step(struct service_self *self, struct arp_own *own,
                              const struct address *address)
 {
+    if (!service_nic(self, address->nic)->link_up)
+        return TIMER_NONE; /* silence would mean nothing; the link's return begins anew */
     switch (own->phase) {
     case ARP_GIVEN_UP:
         own->phase = ARP_PROBING;
@@ -461,15 +466,18 @@ static void arp_conflict(struct service_self *self, struct arp_own *own,
     arp_announce(self, address);
 }
 
-/* Whether the sender claims an address of ours, which is then dealt with. */
+/* Whether the sender claims an address of ours, which is then dealt with. A probe (from 0.0.0.0)
+ * claims what it asks for, unless we use that: RFC 5227 2.1.1. */
 static bool arp_check_conflict(struct service_self *self, const struct frame *frame,
                                const struct arp_packet *packet)
 {
     struct arp *arp = self->state;
     uint32_t sender = be32_get(packet->sender_ip);
-    for (unsigned i = 0; sender && i < ADDRESSES_MAX; i++) {
+    uint32_t claimed = sender ? sender : be32_get(packet->target_ip);
+    for (unsigned i = 0; claimed && i < ADDRESSES_MAX; i++) {
         const struct address *address = service_address(self, i);
-        if (address->ip != sender || address->nic != frame->nic)
+        if (address->ip != claimed || address->nic != frame->nic ||
+            (!sender && address->state != ADDRESS_DUPLICATE))
             continue;
         arp_conflict(self, &arp->own[i], address, packet->sender_mac);
         return true;
@@ -477,8 +485,7 @@ static bool arp_check_conflict(struct service_self *self, const struct frame *fr
     return false;
 }
 
-/* ---- receiving
- * ------------------------------------------------------------------------------------ */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static enum drop_reason arp_check(struct service_self *self, const struct frame *frame,
                                   const struct arp_packet *packet)
@@ -565,8 +572,7 @@ static void arp_receive(struct service_self *self, struct batch *batch)
     service_each(self, batch, arp_judge);
 }
 
-/* ---- the service
- * ----------------------------------------------------------------------------------- */
+/* ---- the service ----------------------------------------------------------------------------- */
 
 static uint64_t arp_timeout(struct service_self *self, struct service_timer *timer)
 {

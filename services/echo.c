@@ -2,7 +2,8 @@
  *
  * Settings  echo.port=N (7)
  * Counters  echo.replies
- * Drops     udp-loop (from the echo port itself: two echoes would never end), udp-broadcast
+ * Drops     udp-loop (from an echo port, ours or the standard one: two echoes would never end),
+ *           udp-broadcast
  * Cost      one frame: swaps addresses and ports in place; the checksums stay right by themselves
  */
 #include "kernel/service.h"
@@ -47,7 +48,7 @@ static inline enum verdict echo_judge(struct service_self *self, struct frame *f
         return VERDICT_PASS;
     if (frame->flags & FRAME_TO_BROADCAST)
         return service_drop_for(frame, DROP_UDP_BROADCAST);
-    if (be16_is(udp->from, echo->port))
+    if (be16_is(udp->from, echo->port) || be16_is(udp->from, UDP_PORT_ECHO))
         return service_drop_for(frame, DROP_UDP_LOOP);
 
     eth_reply(eth, service_nic(self, frame->nic)->mac);

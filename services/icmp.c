@@ -81,8 +81,7 @@ static bool icmp_may_send(struct service_self *self)
     return true;
 }
 
-/* ---- echo --------------------------------------------------------------------------------------
- */
+/* ---- echo ------------------------------------------------------------------------------------ */
 
 /* Takes IPv4 options out by moving the headers in front of them. */
 static __attribute__((noinline)) struct ipv4_header *icmp_strip_options(struct frame *frame)
@@ -147,8 +146,7 @@ static inline enum verdict icmp_message(struct service_self *self, struct frame 
     return VERDICT_CONSUMED;
 }
 
-/* ---- errors
- * -------------------------------------------------------------------------------------- */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 /* Our side of an answer: the address the packet was sent to, if it is ours, else one of the nic's.
  */

@@ -327,6 +327,85 @@ static void arp_13_stopping_gives_back_what_waits(void **state)
     assert_int_equal(sim_counter(core, "drop.service-stopped"), 1);
 }
 
+static void arp_14_refuses_at_once_for_a_while(void **state)
+{
+    (void)state;
+    struct core *core = start("arp.dad=off arp.lifetime=10");
+    struct packet packet = packet_udp_to(PEER, 1, PEER1, 2, 50);
+    inject(core, 0, &packet);
+    while (sim_counter(core, "drop.arp-unresolved") == 0)
+        sim_advance_us(core, SECOND / 10);
+    clear(core);
+    inject(core, 0, &packet);
+    assert_int_equal(sim_counter(core, "drop.arp-unresolved"), 2);
+    assert_int_equal(requests_for(core, 1, PEER1, US1), 0);
+    sim_advance_us(core, 2 * SECOND);
+    inject(core, 0, &packet);
+    assert_int_equal(requests_for(core, 1, PEER1, US1), 1);
+    test_stop(core);
+}
+
+/* Many entries that end in the same moment are asked about in several turns: none of the requests
+ * may be lost to a full backlog. */
+static void arp_15_asks_about_many_at_once(void **state)
+{
+    (void)state;
+    enum { NEIGHBOURS = 700 };
+    struct core *core = sim_start(2, "ip=10.0.0.2/24 ip=10.1.0.2/16@nic1 arp.dad=off "
+                                     "arp.lifetime=10 services=+forward");
+    for (unsigned i = 0; i < NEIGHBOURS; i++) {
+        struct packet ask = packet_arp_request(IP(10, 1, 1, 0) + i, US1);
+        inject(core, 1, &ask);
+        struct packet packet = packet_udp_to(PEER, 1, IP(10, 1, 1, 0) + i, 2, 50);
+        inject(core, 0, &packet); /* in use */
+        clear(core);
+    }
+    uint64_t entries = sim_counter(core, "arp.entries"), before;
+    assert_true(entries > NIC_OUT_MAX); /* some may share their places, and were evicted */
+    sim_advance_us(core, 5 * SECOND);
+    clear(core);
+    before = sim_counter(core, "nic1.tx_frames");
+    sim_advance_us(core, 5600000);
+    assert_int_equal(sim_counter(core, "nic1.tx_frames") - before, entries);
+    assert_int_equal(sim_drops(core), 0);
+    test_stop(core);
+}
+
+/* Nobody can answer a probe on a dead link, so silence there says nothing. */
+static void arp_16_keeps_a_duplicate_while_the_link_is_down(void **state)
+{
+    (void)state;
+    struct core *core = sim_start(1, "ip=10.0.0.2/24");
+    sim_advance_us(core, 100000);
+    struct packet taken = packet_arp_reply(US, 0);
+    inject(core, 0, &taken);
+    sim_link(core, 0, false);
+    sim_advance_us(core, 100 * SECOND);
+    assert_int_equal(core->routes.address[0].state, ADDRESS_DUPLICATE);
+    sim_link(core, 0, true);
+    sim_advance_us(core, 10 * SECOND);
+    assert_int_equal(core->routes.address[0].state, ADDRESS_ACTIVE);
+    test_stop(core);
+}
+
+/* RFC 5227 2.1.1: while an address is not in use, another's probe for it is a conflict; else two
+ * that gave it up would both take it back. */
+static void arp_17_yields_to_a_probe_for_an_address_given_up(void **state)
+{
+    (void)state;
+    struct core *core = sim_start(1, "ip=10.0.0.2/24");
+    sim_advance_us(core, 100000);
+    struct packet taken = packet_arp_reply(US, 0), probe = packet_arp_request(0, US);
+    inject(core, 0, &taken);
+    sim_advance_us(core, 61500000);
+    inject(core, 0, &probe);
+    sim_advance_us(core, 10 * SECOND);
+    assert_int_equal(core->routes.address[0].state, ADDRESS_DUPLICATE);
+    sim_advance_us(core, 60 * SECOND);
+    assert_int_equal(core->routes.address[0].state, ADDRESS_ACTIVE);
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +422,10 @@ int main(void)
         cmocka_unit_test(arp_11_defends),
         cmocka_unit_test(arp_12_says_whether_the_gateway_answers),
         cmocka_unit_test(arp_13_stopping_gives_back_what_waits),
+        cmocka_unit_test(arp_14_refuses_at_once_for_a_while),
+        cmocka_unit_test(arp_15_asks_about_many_at_once),
+        cmocka_unit_test(arp_16_keeps_a_duplicate_while_the_link_is_down),
+        cmocka_unit_test(arp_17_yields_to_a_probe_for_an_address_given_up),
     };
     return cmocka_run_group_tests_name("arp", tests, NULL, NULL);
 }

@@ -55,6 +55,9 @@ static void echo_02_drops(void **state)
     struct packet packet = packet_udp_to(PEER, 9, US, 9, 4);
     inject(core, 0, &packet);
     assert_int_equal(sim_counter(core, "drop.udp-loop"), 1);
+    packet = packet_udp_to(PEER, UDP_PORT_ECHO, US, 9, 4); /* from a standard echo */
+    inject(core, 0, &packet);
+    assert_int_equal(sim_counter(core, "drop.udp-loop"), 2);
     packet = packet_udp_to(PEER, 10, IP(10, 0, 0, 255), 9, 4);
     eth_copy(packet_eth(&packet)->to, BROADCAST);
     inject(core, 0, &packet);
@@ -114,7 +117,8 @@ static void forward_02_padding_is_not_forwarded(void **state)
     test_stop(core);
 }
 
-static void expect_error(struct core *core, const char *counter, uint8_t type, uint8_t code)
+static const struct sim_wire_frame *expect_error(struct core *core, const char *counter,
+                                                 uint8_t type, uint8_t code)
 {
     const struct sim_wire_frame *sent = sent_ip(core, 0);
     assert_non_null(sent);
@@ -126,6 +130,7 @@ static void expect_error(struct core *core, const char *counter, uint8_t type, u
     assert_int_equal(be32_get(ip->from), US);
     assert_int_equal(be32_get(ip->to), PEER);
     assert_int_equal(sim_counter(core, counter), 1);
+    return sent;
 }
 
 static void forward_03_errors(void **state)
@@ -149,7 +154,10 @@ static void forward_03_errors(void **state)
     packet = packet_udp_to(PEER, 1, PEER1, 2, 549);
     inject(core, 0, &packet);
     const uint16_t mtu = 576;
-    expect_error(core, "drop.ip-too-big", ICMP_UNREACHABLE, ICMP_UNREACHABLE_TOO_BIG);
+    const struct sim_wire_frame *sent =
+        expect_error(core, "drop.ip-too-big", ICMP_UNREACHABLE, ICMP_UNREACHABLE_TOO_BIG);
+    const struct icmp_header *icmp = (const struct icmp_header *)(sent->data + 34);
+    assert_int_equal(be16_get(icmp->sequence), mtu); /* RFC 1191 */
     packet = packet_udp_to(PEER, 1, PEER1, 2, 548);
     inject(core, 0, &packet);
     assert_int_equal(sent_ip(core, 1)->length, ETH_HEADER_LENGTH + mtu);
@@ -219,6 +227,38 @@ static void forward_07_routes_change_while_running(void **state)
     test_stop(core);
 }
 
+/* RFC 1122 3.2.2: never an error about an error, nor about a fragment behind the first. */
+static void forward_08_no_error_about_errors_and_fragments(void **state)
+{
+    (void)state;
+    struct core *core = start_forward("");
+    struct packet packet = packet_echo(PEER, PEER1, 50);
+    packet_icmp(&packet)->type = ICMP_UNREACHABLE;
+    packet_fix_icmp(&packet);
+    packet_ip(&packet)->ttl = 1;
+    packet_fix_ip(&packet);
+    inject(core, 0, &packet);
+    packet = packet_ipv4(PEER, PEER1, IPV4_UDP, 64);
+    packet_ip(&packet)->fragment = be16(5);
+    packet_ip(&packet)->ttl = 1;
+    packet_fix_ip(&packet);
+    inject(core, 0, &packet);
+    assert_null(sent_ip(core, 0));
+    assert_int_equal(sim_counter(core, "icmp.errors_suppressed"), 2);
+    packet_ip(&packet)->fragment = be16(IPV4_MORE_FRAGMENTS); /* the first is answered */
+    packet_fix_ip(&packet);
+    inject(core, 0, &packet);
+    assert_non_null(sent_ip(core, 0));
+    packet = packet_echo(PEER, PEER1, 50); /* and so is an echo request, which is no error */
+    packet_ip(&packet)->ttl = 1;
+    packet_fix_ip(&packet);
+    inject(core, 0, &packet);
+    assert_non_null(sent_ip(core, 0));
+    assert_int_equal(sim_counter(core, "drop.ip-ttl"), 4);
+    assert_int_equal(sim_drops(core), 4);
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +271,7 @@ int main(void)
         cmocka_unit_test(forward_05_next_hop_by_gateway),
         cmocka_unit_test(forward_06_options_and_fragments_go_through),
         cmocka_unit_test(forward_07_routes_change_while_running),
+        cmocka_unit_test(forward_08_no_error_about_errors_and_fragments),
     };
     return cmocka_run_group_tests_name("echo and forward", tests, NULL, NULL);
 }

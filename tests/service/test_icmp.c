@@ -202,6 +202,37 @@ static void icmp_07_tcp_reset(void **state)
     test_stop(core);
 }
 
+/* RFC 9293 3.10.7.1: without ACK, the reset acknowledges all that came: data, SYN and FIN. */
+static void icmp_08_reset_acknowledges_what_came(void **state)
+{
+    (void)state;
+    static const uint8_t options[4] = {1, 1, 1, 0};
+    struct core *core = start();
+    struct packet segment = packet_ipv4(PEER, US, IPV4_TCP, TCP_HEADER_MIN + 33);
+    *packet_tcp(&segment) = (struct tcp_header){.from = be16(1234),
+                                                .to = be16(80),
+                                                .sequence = be32(0xfffffff0),
+                                                .offset = TCP_HEADER_MIN / 4 << 4,
+                                                .flags = TCP_SYN | TCP_FIN};
+    packet_fix_tcp(&segment);
+    packet_insert_options(&segment, options, 1);
+    const struct sim_wire_frame *sent = ask(core, &segment);
+    assert_non_null(sent);
+    assert_int_equal(sent->length, ETH_HEADER_LENGTH + IPV4_HEADER_MIN + TCP_HEADER_MIN);
+    const struct ipv4_header *ip = (const struct ipv4_header *)(sent->data + ETH_HEADER_LENGTH);
+    const struct tcp_header *tcp = (const struct tcp_header *)(ip + 1);
+    assert_int_equal(ip->version_length, 0x45);
+    assert_int_equal(be32_get(ip->from), US);
+    assert_int_equal(be32_get(ip->to), PEER);
+    assert_int_equal(checksum_fold(checksum_add(0, ip, IPV4_HEADER_MIN)), 0xffff);
+    assert_int_equal(tcp->flags, TCP_RST | TCP_ACK);
+    assert_int_equal(be32_get(tcp->sequence), 0);
+    assert_int_equal(be32_get(tcp->acknowledgement), 0xfffffff0u + 33 + 2);
+    uint64_t sum = checksum_pseudo(ip, TCP_HEADER_MIN);
+    assert_int_equal(checksum_fold(checksum_add(sum, tcp, TCP_HEADER_MIN)), 0xffff);
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +243,7 @@ int main(void)
         cmocka_unit_test(icmp_05_no_error_about_broadcasts),
         cmocka_unit_test(icmp_06_rate_limit),
         cmocka_unit_test(icmp_07_tcp_reset),
+        cmocka_unit_test(icmp_08_reset_acknowledges_what_came),
     };
     return cmocka_run_group_tests_name("icmp", tests, NULL, NULL);
 }
