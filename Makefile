@@ -21,9 +21,9 @@ DEFINES  = -DPIGLET_VERSION='"$(VERSION)"'
 
 # ---- sources: the same for every machine ---------------------------------------------------------
 
-KERNEL_SOURCES := $(sort $(wildcard kernel/*.c)) \
+KERNEL_SOURCES := $(sort $(wildcard kernel/*.c psr/*.c)) \
 	services/services.c services/arp.c services/echo.c services/forward.c services/icmp.c
-PCI_DRIVER_SOURCES := $(sort $(wildcard drivers/intel/*.c drivers/e1000/*.c))
+PCI_DRIVER_SOURCES := $(sort $(wildcard drivers/intel/*.c drivers/e1000/*.c drivers/ivshmem/*.c))
 
 # `make V=1` shows commands.
 QUIET = $(if $(V),,@echo "  $(@F)";)

@@ -148,6 +148,12 @@ int arch_device_map(const struct arch_device *device, unsigned index, struct arc
 static inline uint32_t arch_mmio_read32(struct arch_mmio mmio, uint32_t offset);
 static inline void arch_mmio_write32(struct arch_mmio mmio, uint32_t offset, uint32_t value);
 
+/* Maps region `index` as ordinary cached memory, for memory behind a PCI BAR that is shared with
+ * others; the same address every time. Sets *bytes to its size. NULL: absent or not memory (hosted:
+ * always), beyond what the processor can address, no memory for page tables, or mapped uncached by
+ * arch_device_map: no page is ever mapped both ways, and arch_device_map refuses likewise. */
+void *arch_device_memory(const struct arch_device *device, unsigned index, size_t *bytes);
+
 /* From now on an interrupt of the device, taken inside arch_idle, calls post(argument), which may
  * do no more than note that it happened. A level-triggered line then stays masked until the next
  * arch_idle, so the device is served from the loop with nothing to acknowledge in between.

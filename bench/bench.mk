@@ -10,5 +10,11 @@ $(BUILD)/bench/traffic: bench/traffic.c $(wildcard include/wire/*.h) | packages
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $<
 
+BOUNCE_SOURCES = bench/bounce_main.c bench/bounce.c bench/measure.c
+
+$(BUILD)/bench/bounce: $(BOUNCE_SOURCES) bench/bounce.h bench/measure.h | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(BOUNCE_SOURCES) -luring
+
 bench: $(BUILD)/x86_64/piglet.elf $(BUILD)/bench/insn_plugin.so $(BUILD)/bench/traffic
 	@$(PYTHON) bench/run --build $(BUILD)

@@ -18,11 +18,20 @@ enum {
     NICS_MAX = 8,
     NIC_NAME_MAX = 8,
     NIC_OUT_MAX =
-        4 * BATCH_MAX, /* what one batch may send: itself, errors, frames that waited for ARP */
+        4 * BATCH_MAX,    /* what one batch may send: itself, errors, frames that waited for ARP */
+    NIC_STATIONS_MAX = 8, /* beside the nic's own address; the 8254x and 82574 hold 15 */
 };
 
 struct nic;
 struct core;
+
+/* What a nic receives beside frames to its own address and broadcasts. All zero: nothing. */
+struct nic_filter {
+    bool promiscuous;   /* everything */
+    bool all_multicast; /* to any group */
+    unsigned stations;  /* and to these unicast addresses */
+    uint8_t station[NIC_STATIONS_MAX][6];
+};
 
 struct nic_driver {
     const char *name; /* "e1000" */
@@ -57,6 +66,12 @@ struct nic_driver {
      */
     void (*interrupts)(struct nic *nic, bool on);
 
+    /* Receives what `filter`, which nic_filter has checked, says, instead of what the last one did;
+     * at first nothing extra. A device that tells less apart receives more. Frames wanted before
+     * and after are not lost meanwhile, but for those a device loses to a change of `promiscuous`.
+     * On failure the last filter stays. NULL: the nic cannot; nic_filter then says so. */
+    int (*filter)(struct nic *nic, const struct nic_filter *filter);
+
     /* Stops DMA and gives every frame in the rings back to nic->pool. */
     void (*stop)(struct nic *nic);
 };
@@ -68,6 +83,7 @@ struct nic {
     void *driver_state;
     struct frame_pool *pool;
     uint8_t index;
+    uint8_t joined; /* stations and captures of clients */
     bool link_up;
     bool interrupts_work; /* arch_interrupt_attach or arch_idle_watch took the device */
     bool link_interrupts; /* and a link change interrupts too: an idle core may sleep for long */
@@ -105,6 +121,11 @@ uint64_t *nic_counter(struct nic *nic, const char *what, const char *help);
  * its name, so that the others keep theirs. */
 void nics_start(struct core *core);
 void nics_stop(struct core *core);
+
+/* Sets what the nic receives, from anyone's words. ERR_RANGE: too many stations. ERR_INVALID:
+ * a station is a group address. ERR_UNSUPPORTED: this nic has no filter to set, or is not there.
+ * On failure, which is logged, the last filter stays. */
+int nic_filter(struct nic *nic, const struct nic_filter *filter);
 
 /* Whether the nic was found and works; one that failed its probe has a place and a name, and no
  * more. */

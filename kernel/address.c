@@ -99,6 +99,35 @@ static void address_link_delete(struct route_table *table, const struct address 
         route_delete(table, broadcast.prefix, 32);
 }
 
+/* Puts a checked address into a free entry, with its routes. */
+static int address_put(struct route_table *table, struct address *address,
+                       const struct address *from)
+{
+    *address = *from;
+    struct route local = address_route_local(address);
+    struct route by_gateway = address_route_default(address);
+    int error = address->state == ADDRESS_DUPLICATE ? 0 : route_add(table, &local);
+    if (error < 0)
+        goto no_local;
+    error = address_link_add(table, address);
+    if (error < 0)
+        goto no_link;
+    if (address->gateway)
+        error = route_add(table, &by_gateway);
+    if (error < 0)
+        goto no_default;
+    return 0;
+
+no_default:
+    address_link_delete(table, address);
+no_link:
+    if (address->state != ADDRESS_DUPLICATE)
+        route_delete(table, address->ip, 32);
+no_local:
+    address->ip = 0;
+    return error;
+}
+
 int address_add(struct route_table *table, uint8_t nic, uint32_t ip, uint8_t length,
                 uint32_t gateway)
 {
@@ -109,35 +138,30 @@ int address_add(struct route_table *table, uint8_t nic, uint32_t ip, uint8_t len
         return ERR_INVALID;
     if (address_find(table, ip))
         return ERR_EXISTS;
-    struct address *address = NULL;
-    for (unsigned i = 0; i < ADDRESSES_MAX && !address; i++)
-        if (!table->address[i].ip)
-            address = &table->address[i];
-    if (!address)
-        return ERR_FULL;
-    *address = (struct address){
+    struct address from = {
         .ip = ip, .gateway = gateway, .length = length, .nic = nic, .state = ADDRESS_TENTATIVE};
-    struct route local = address_route_local(address);
-    struct route by_gateway = address_route_default(address);
-    int error = route_add(table, &local);
-    if (error < 0)
-        goto no_local;
-    error = address_link_add(table, address);
-    if (error < 0)
-        goto no_link;
-    if (gateway)
-        error = route_add(table, &by_gateway);
-    if (error < 0)
-        goto no_default;
-    return 0;
+    for (unsigned i = 0; i < ADDRESSES_MAX; i++)
+        if (!table->address[i].ip)
+            return address_put(table, &table->address[i], &from);
+    return ERR_FULL;
+}
 
-no_default:
-    address_link_delete(table, address);
-no_link:
-    route_delete(table, ip, 32);
-no_local:
-    address->ip = 0;
-    return error;
+int address_restore(struct route_table *table, unsigned index, const struct address *address)
+{
+    return address_put(table, &table->address[index], address);
+}
+
+bool address_has_route(const struct route_table *table, uint32_t prefix, uint8_t length)
+{
+    for (unsigned i = 0; i < ADDRESSES_MAX; i++) {
+        const struct address *address = &table->address[i];
+        if (!address->ip)
+            continue;
+        struct route link = address_route_link(address);
+        if ((length == 0 && address->gateway) || (length == link.length && prefix == link.prefix))
+            return true;
+    }
+    return false;
 }
 
 int address_delete(struct route_table *table, uint32_t ip)

@@ -1,6 +1,8 @@
 /* Chains: services as instances, and how batches travel through them. */
 #include "kernel/chain.h"
 
+#include "kernel/clients.h"
+
 /* What becomes of a frame that no service took, by kind. */
 static enum drop_reason chain_unclaimed(const struct core *core, const struct frame *frame)
 {
@@ -22,23 +24,30 @@ static enum drop_reason chain_unclaimed(const struct core *core, const struct fr
     }
 }
 
+int chain_add(struct core *core, const struct service *service)
+{
+    if (core->service_count == SERVICES_MAX)
+        return ERR_FULL;
+    struct service_self *self = &core->service[core->service_count];
+    self->core = core;
+    self->service = service;
+    self->index = (uint8_t)core->service_count++;
+    self->state = arch_memory_take(service->state_bytes, FRAME_METADATA);
+    if (!self->state)
+        return ERR_NO_MEMORY;
+    chain_setting_defaults(self);
+    self->wanted = service->on_by_default;
+    self->count.frames = service_counter(self, "frames", "frames handed to the service");
+    self->count.time_ns = service_counter(self, "time_ns", "time spent in the service");
+    return 0;
+}
+
 int chain_start(struct core *core)
 {
-    for (const struct service *const *row = services; *row; row++) {
-        if (core->service_count == SERVICES_MAX)
-            return ERR_FULL;
-        struct service_self *self = &core->service[core->service_count];
-        self->core = core;
-        self->service = *row;
-        self->index = (uint8_t)core->service_count++;
-        self->state = arch_memory_take((*row)->state_bytes, FRAME_METADATA);
-        if (!self->state)
-            return ERR_NO_MEMORY;
-        self->wanted = (*row)->on_by_default;
-        self->count.frames = service_counter(self, "frames", "frames handed to the service");
-        self->count.time_ns = service_counter(self, "time_ns", "time spent in the service");
-    }
-    return 0;
+    int error = 0;
+    for (const struct service *const *row = services; *row && error == 0; row++)
+        error = chain_add(core, *row);
+    return error;
 }
 
 struct service_self *chain_find(struct core *core, const char *name)
@@ -180,6 +189,8 @@ void chain_flush(struct core *core)
                            core->transmit_kinds[i], &batch);
         if (batch.count) {
             core->running = nic->name;
+            if (__builtin_expect(nic->joined, 0))
+                clients_sent(core, nic, &batch);
             nic_send(core, nic, &batch);
             core_account(core, core->time_ns[PHASE_TRANSMIT]);
         }

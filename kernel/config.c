@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernel/chain.h"
+#include "piglet/window.h"
 
 #define NS_PER_SECOND 1000000000ull
 
@@ -251,6 +252,61 @@ static int config_dump(struct word *word)
     return config_seconds(word, &word->core->report.dump_every_ns);
 }
 
+static int config_clients(struct word *word)
+{
+    uint64_t limit;
+    int error = service_number(word->value, 1, PIGLET_CLIENTS_MAX, &limit);
+    if (error == 0)
+        word->core->client_limit = (unsigned)limit;
+    return error;
+}
+
+/* "64K", "1M", or bytes. */
+static int config_window(struct word *word)
+{
+    char *end = word->value + strlen(word->value) - 1;
+    unsigned shift = 0;
+    uint64_t bytes;
+    if (end >= word->value && (*end == 'K' || *end == 'M')) {
+        shift = *end == 'K' ? 10 : 20;
+        *end = 0;
+    }
+    int error = service_number(word->value, 1, PIGLET_WINDOW_BYTES_MAX, &bytes);
+    if (error < 0)
+        return error;
+    bytes <<= shift;
+    if (bytes < PIGLET_WINDOW_BYTES_MIN || bytes > PIGLET_WINDOW_BYTES_MAX || bytes % PIGLET_PAGE)
+        return ERR_RANGE;
+    word->core->window_bytes = bytes;
+    return 0;
+}
+
+static int config_window_rights(struct word *word)
+{
+    static const struct {
+        const char *name;
+        unsigned rights;
+    } row[] = {{"none", 0},
+               {"all", PIGLET_RIGHT_ALL},
+               {"copy", PIGLET_RIGHT_COPY},
+               {"bind", PIGLET_RIGHT_BIND},
+               {"read", PIGLET_RIGHT_READ},
+               {"config", PIGLET_RIGHT_CONFIG},
+               {"join", PIGLET_RIGHT_JOIN}};
+    unsigned rights = 0;
+    char *rest = word->value;
+    for (char *name; (name = config_field(&rest, '+'));) {
+        unsigned i = 0;
+        while (i < sizeof row / sizeof row[0] && strcmp(row[i].name, name) != 0)
+            i++;
+        if (i == sizeof row / sizeof row[0])
+            return ERR_INVALID;
+        rights |= row[i].rights;
+    }
+    word->core->window_rights = rights;
+    return 0;
+}
+
 /* What a boot loader says of itself. */
 static int config_ignore(struct word *word)
 {
@@ -270,6 +326,10 @@ static const struct word_kind words[] = {
     {"idle=", "adaptive, poll or halt", false, config_idle, NULL},
     {"status=", "seconds, up to 86400", false, config_status, NULL},
     {"dump=", "seconds, up to 86400", false, config_dump, NULL},
+    {"clients=", "how many clients there may be, up to 4096", false, config_clients, NULL},
+    {"window=", "bytes of a client's window, 64K to 64M", false, config_window, NULL},
+    {"window.rights=", "all, none, or some of read+config+join+bind+copy", false,
+     config_window_rights, NULL},
     {"BOOT_IMAGE=", "", false, config_ignore, NULL},
 };
 
@@ -287,7 +347,7 @@ static int config_service_word(struct word *word, const char **expected)
     if (!self)
         return ERR_NOT_FOUND;
     *expected = self->service->help;
-    return self->service->configure ? self->service->configure(self, key, value) : ERR_NOT_FOUND;
+    return chain_setting_set(self, key, value);
 }
 
 /* Reads one word; 0, or the error that was logged. */

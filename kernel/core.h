@@ -34,6 +34,7 @@ enum phase {
     PHASE_EVENTS,
     PHASE_RECEIVE, /* nic receive and classifying */
     PHASE_TIMERS,
+    PHASE_REQUESTS, /* those of clients, and their frames */
     PHASE_YIELDED,
     PHASE_TRANSMIT, /* nic transmit, from whichever phase */
     PHASE_HOUSEKEEPING,
@@ -50,6 +51,7 @@ enum idle_mode {
     IDLE_HALT,     /* sleep at once */
 };
 
+struct clients;
 struct core;
 struct service;
 
@@ -121,6 +123,11 @@ struct core {
     } report;
     unsigned device_count;
     struct arch_device device[DEVICES_MAX];
+    struct clients *clients; /* NULL: there can be none. psr/ */
+    unsigned client_limit;
+    size_t window_bytes;    /* of a window that is made for a client */
+    unsigned window_rights; /* enum piglet_right: of the system's capability in a window */
+    const char *machine;    /* for people */
     struct log log;
 };
 

@@ -55,7 +55,8 @@
     X(SEND_BACKLOG, "send-backlog", "more frames sent in one turn than a nic's backlog holds")     \
     X(YIELD_BACKLOG, "yield-backlog", "too many frames wait for a service that yielded")           \
     X(NO_FRAME, "no-frame", "the frame pool is exhausted")                                         \
-    X(SERVICE_STOPPED, "service-stopped", "the service that held the frame was stopped")
+    X(SERVICE_STOPPED, "service-stopped", "the service that held the frame was stopped")           \
+    X(CLIENT_FULL, "client-full", "the client it is for does not take its frames")
 
 enum drop_reason {
 #define DROP_ENUM(name, text, sentence) DROP_##name,

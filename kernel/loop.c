@@ -3,13 +3,19 @@
 
 #include "kernel/chain.h"
 #include "kernel/classify.h"
+#include "kernel/clients.h"
 #include "kernel/report.h"
 
 const char *const phase_name[PHASE_COUNT] = {
-    [PHASE_EVENTS] = "events",     [PHASE_RECEIVE] = "receive",
-    [PHASE_TIMERS] = "timers",     [PHASE_YIELDED] = "yielded",
-    [PHASE_TRANSMIT] = "transmit", [PHASE_HOUSEKEEPING] = "housekeeping",
-    [PHASE_POLLING] = "polling",   [PHASE_IDLE] = "idle",
+    [PHASE_EVENTS] = "events",
+    [PHASE_RECEIVE] = "receive",
+    [PHASE_TIMERS] = "timers",
+    [PHASE_REQUESTS] = "requests",
+    [PHASE_YIELDED] = "yielded",
+    [PHASE_TRANSMIT] = "transmit",
+    [PHASE_HOUSEKEEPING] = "housekeeping",
+    [PHASE_POLLING] = "polling",
+    [PHASE_IDLE] = "idle",
 };
 
 static bool loop_events(struct core *core)
@@ -34,6 +40,8 @@ static bool loop_receive(struct core *core)
         if (batch.count == 0)
             continue;
         core->running = nic->name;
+        if (__builtin_expect(nic->joined, 0))
+            clients_received(core, nic, &batch);
         classify(core, nic, &batch);
         core_account(core, core->time_ns[PHASE_RECEIVE]);
         chain_receive(core, &batch, 0);
@@ -53,6 +61,11 @@ static bool loop_timers(struct core *core)
     return spent != 0;
 }
 
+static bool loop_requests(struct core *core)
+{
+    return core->clients && clients_run(core);
+}
+
 static bool loop_yielded(struct core *core)
 {
     if (core->yielded.count == 0)
@@ -62,7 +75,7 @@ static bool loop_yielded(struct core *core)
     return true;
 }
 
-/* What timers and events sent. */
+/* What timers, events and clients sent. */
 static bool loop_flush(struct core *core)
 {
     if (!core->unflushed)
@@ -79,6 +92,8 @@ static bool loop_housekeeping(struct core *core)
     core->housekeeping_due_ns = core->now_ns + HOUSEKEEPING_MS * 1000000ull;
     for (unsigned i = 0; i < core->nic_count; i++)
         core->nic[i].driver->attend(&core->nic[i]);
+    if (core->clients)
+        clients_attend(core);
     if (report_run(core))
         core->housekeeping_due_ns = core->now_ns; /* more lines to come: next turn */
     core_account(core, core->time_ns[PHASE_HOUSEKEEPING]);
@@ -91,6 +106,7 @@ bool loop_turn(struct core *core)
     bool worked = loop_events(core);
     worked |= loop_receive(core);
     worked |= loop_timers(core);
+    worked |= loop_requests(core);
     worked |= loop_yielded(core);
     worked |= loop_flush(core);
     worked |= loop_housekeeping(core);
@@ -102,6 +118,8 @@ static void loop_arm(struct core *core, bool on)
     core->armed = on;
     for (unsigned i = 0; i < core->nic_count; i++)
         core->nic[i].driver->interrupts(&core->nic[i], on);
+    if (core->clients)
+        clients_arm(core, on);
 }
 
 /* How long the core may sleep on its nics: those that cannot wake it must be polled, and those
@@ -119,6 +137,8 @@ static uint64_t loop_sleep_max_ns(const struct core *core)
         if (most_ns < max_ns)
             max_ns = most_ns;
     }
+    if (core->clients && clients_sleep_max_ns(core) < max_ns)
+        max_ns = clients_sleep_max_ns(core);
     return max_ns;
 }
 
@@ -150,6 +170,8 @@ void loop_nothing(struct core *core)
     core->running = "idle";
     arch_idle(loop_wake_ns(core));
     ++*core->sleeps;
+    if (core->clients)
+        clients_attend(core); /* somebody at the door may be what ended the sleep */
     core_account(core, core->time_ns[PHASE_IDLE]);
 }
 

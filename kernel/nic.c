@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "kernel/chain.h"
+#include "kernel/clients.h"
 #include "kernel/core.h"
+#include "wire/ethernet.h"
 
 enum { PCI_CLASS_NETWORK = 2 };
 
@@ -77,6 +79,30 @@ bool nic_present(const struct nic *nic)
     return nic->driver && nic->driver != &absent_driver;
 }
 
+static int nic_filter_check(const struct nic *nic, const struct nic_filter *filter)
+{
+    if (!nic->driver || !nic->driver->filter)
+        return ERR_UNSUPPORTED;
+    if (filter->stations > NIC_STATIONS_MAX)
+        return ERR_RANGE;
+    for (unsigned i = 0; i < filter->stations; i++)
+        if (eth_is_group(filter->station[i]))
+            return ERR_INVALID;
+    return 0;
+}
+
+int nic_filter(struct nic *nic, const struct nic_filter *filter)
+{
+    int error = nic_filter_check(nic, filter);
+    if (error == 0)
+        error = nic->driver->filter(nic, filter);
+    if (error < 0)
+        nic_log(nic, LOG_WARNING, "receive filter with %u stations%s%s not set: %s",
+                filter->stations, filter->all_multicast ? ", all multicast" : "",
+                filter->promiscuous ? ", promiscuous" : "", piglet_error_text(error));
+    return error;
+}
+
 static void nic_attend_event(void *argument)
 {
     struct nic *nic = argument;
@@ -146,6 +172,8 @@ void nics_start(struct core *core)
         else if (driver)
             log_write(&core->log, LOG_ERROR, "nic", "%s left out: more than %d nics", device->name,
                       NICS_MAX);
+        else if (clients_know(device))
+            continue;
         else if (device->bus == ARCH_BUS_HOST)
             log_write(&core->log, LOG_ERROR, "nic", "%s left out: no such kind of nic",
                       device->name);

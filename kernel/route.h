@@ -100,6 +100,12 @@ int address_add(struct route_table *table, uint8_t nic, uint32_t ip, uint8_t len
 /* ERR_NOT_FOUND. */
 int address_delete(struct route_table *table, uint32_t ip);
 
+/* Puts back what address_delete just took from entry `index`, as it was. */
+int address_restore(struct route_table *table, unsigned index, const struct address *address);
+
+/* Whether a route came with an address, as its link or by its gateway, and goes with it. */
+bool address_has_route(const struct route_table *table, uint32_t prefix, uint8_t length);
+
 /* Our address to speak from to `peer` by `nic`: one on the same subnet, else the nic's first
  * active, else 0. */
 uint32_t address_source(const struct route_table *table, uint8_t nic, uint32_t peer);

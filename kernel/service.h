@@ -1,10 +1,10 @@
 /* What a service is, and all that it may do.
  *
  * A service is one file: a descriptor, a receive handler, a transmit filter, a timeout callback, a
- * configuration. It includes this header and include/wire/ and nothing else of ours. It touches its
- * own state, the frames of its batch, and the calls below. The descriptor is a type: nothing in the
- * file is static and mutable; configuration makes instances. Everything runs to completion in the
- * loop.
+ * table of settings. It includes this header and include/wire/ and nothing else of ours. It touches
+ * its own state, the frames of its batch, and the calls below. The descriptor is a type: nothing in
+ * the file is static and mutable; configuration makes instances. Everything runs to completion in
+ * the loop.
  *
  * A handler gives each frame of its batch a verdict; service_each turns a function that judges one
  * frame into a handler of batches, without a call per frame. */
@@ -35,6 +35,42 @@ struct service_timer {
     struct service_self *self;
 };
 
+enum service_setting_kind {
+    SETTING_NUMBER, /* a whole decimal number */
+    SETTING_SWITCH, /* on or off */
+};
+
+/* A word "name.key=value": a field of the state that the configuration, and whoever asks while the
+ * service runs, may set and read. The field has its default when the instance is made, and keeps
+ * its value while the service is stopped. */
+struct service_setting {
+    const char *name; /* the key: "port" */
+    const char *help; /* one line, with the unit */
+    uint16_t offset;  /* of the field in the state */
+    uint8_t bytes;    /* its width: 1, 2, 4 or 8, unsigned; a switch is a bool */
+    uint8_t kind;     /* enum service_setting_kind */
+    uint64_t min, max, initial;
+};
+
+/* Rows of a settings table, which ends with {0}. */
+#define SERVICE_FIELD(state, field)                                                                \
+    .offset = offsetof(struct state, field), .bytes = sizeof((struct state *)0)->field
+#define SERVICE_NUMBER(key, state, field, least, most, value, text)                                \
+    {                                                                                              \
+        .name = (key), .help = (text), SERVICE_FIELD(state, field), .kind = SETTING_NUMBER,        \
+        .min = (least), .max = (most), .initial = (value)                                          \
+    }
+#define SERVICE_SWITCH(key, state, field, value, text)                                             \
+    {                                                                                              \
+        .name = (key), .help = (text), SERVICE_FIELD(state, field), .kind = SETTING_SWITCH,        \
+        .max = 1, .initial = (value)                                                               \
+    }
+
+enum {
+    SERVICE_LINE_MAX = 96,   /* bytes of a line from show, its end included */
+    SERVICE_SHOW_BUDGET = 64 /* entries that one call of show may look at */
+};
+
 struct service {
     const char *name; /* "arp" */
     const char *help; /* one line */
@@ -45,20 +81,25 @@ struct service {
 
     /* Any of these may be NULL. */
 
+    const struct service_setting *settings; /* ended by a NULL name */
     /* Checks the state's configuration and gets ready. Negative: the service stays off. */
     int (*start)(struct service_self *self);
     /* Frees every frame it holds (service_drop, DROP_SERVICE_STOPPED); its timers are cancelled by
      * itself. */
     void (*stop)(struct service_self *self);
-    /* A "name.key=value" word. ERR_NOT_FOUND: no such key. ERR_INVALID, ERR_RANGE: bad value.
-     * Called before start or while running. */
-    int (*configure)(struct service_self *self, const char *key, const char *value);
+    /* The service runs, and a setting has another value now: in force at once, so what was derived
+     * from the old one is corrected here. */
+    void (*changed)(struct service_self *self);
     void (*receive)(struct service_self *self, struct batch *batch);
     void (*transmit)(struct service_self *self, struct batch *batch);
     /* Returns the timer's next delay_us, 0 for the next turn (that is how a long job yields), or
      * TIMER_NONE. */
     uint64_t (*timeout)(struct service_self *self, struct service_timer *timer);
     void (*notice)(struct service_self *self, enum service_notice what, uint32_t about);
+    /* Writes a line (SERVICE_LINE_MAX, no newline) about the next item of the service's table from
+     * place *next on, which moves behind it; 0 is the first. False: there are no more. An empty line
+     * says "nothing among the SERVICE_SHOW_BUDGET I looked at, ask again". */
+    bool (*show)(struct service_self *self, unsigned *next, char *text, size_t room);
 };
 
 /* ---- frames ------------------------------------------------------------------------------- */
@@ -222,7 +263,7 @@ uint64_t *service_counter(struct service_self *self, const char *what, const cha
 #define service_log(self, level, ...)                                                              \
     log_write(&(self)->core->log, (level), (self)->service->name, __VA_ARGS__)
 
-/* A whole decimal number within bounds, for configure. ERR_INVALID, ERR_RANGE. */
+/* A whole decimal number within bounds. ERR_INVALID, ERR_RANGE. */
 int service_number(const char *text, uint64_t min, uint64_t max, uint64_t *number);
 
 /* "10.0.0.1" for an address in host order. */

@@ -5,9 +5,13 @@
 #include <string.h>
 
 #include "kernel/chain.h"
+#include "kernel/clients.h"
 #include "kernel/config.h"
 #include "kernel/loop.h"
 #include "kernel/report.h"
+#include "piglet/window.h"
+
+enum { WINDOW_BYTES = 1 << 20 }; /* without `window=` */
 
 #ifndef PIGLET_VERSION
 #define PIGLET_VERSION "0"
@@ -96,6 +100,9 @@ struct core *core_start(const struct arch_boot *boot)
     log_start(&core->log, LOG_INFO);
     config_early(core, boot->command_line);
     log_write(&core->log, LOG_INFO, "piglet", "%s on %s", PIGLET_VERSION, boot->machine);
+    core->machine = boot->machine;
+    core->window_bytes = WINDOW_BYTES;
+    core->window_rights = PIGLET_RIGHT_ALL;
 
     timer_wheel_start(&core->timers, core->now_ns);
     core->timers_due_ns = UINT64_MAX;
@@ -111,12 +118,16 @@ struct core *core_start(const struct arch_boot *boot)
     nics_start(core);
     config_apply(core, boot->command_line);
     core_services_start(core);
+    if (clients_start(core) < 0)
+        log_write(&core->log, LOG_ERROR, "clients", "no memory for them: there will be none");
     core_self_test(core);
     return core;
 }
 
 unsigned core_stop(struct core *core)
 {
+    if (core->clients)
+        clients_stop(core);
     for (unsigned i = 0; i < core->service_count; i++)
         chain_service_stop(core, &core->service[i]);
     while (core->yielded.count) {

@@ -19,25 +19,33 @@ enum {
     TEMPLATE_EVERY_MAX_S = 86400,
 };
 
+#define US_PER_SECOND 1000000ull
+
 /* All that changes. Every instance has its own, zeroed; nothing in this file is static and mutable.
  */
 struct template
 {
     struct service_timer timer; /* one for each thing that is timed */
-    uint64_t every_us;          /* 0: the default */
+    uint32_t every_s;           /* a setting: template_settings says so */
     uint64_t *icmp, *udp, *tcp; /* counters: they live in the registry */
 };
+
+/* Called when a setting was changed while the service runs. Only for what was derived from the old
+ * value, here the time of the next line. */
+static void template_changed(struct service_self *self)
+{
+    struct template *template = self->state;
+    service_timer_arm(self, &template->timer, template->every_s * US_PER_SECOND);
+}
 
 /* Called once the configuration is there. A negative error would keep the service off. */
 static int template_start(struct service_self *self)
 {
     struct template *template = self->state;
-    if (!template->every_us)
-        template->every_us = TEMPLATE_EVERY_S * 1000000ull;
     template->icmp = service_counter(self, "icmp", "ICMP packets seen");
     template->udp = service_counter(self, "udp", "UDP packets seen");
     template->tcp = service_counter(self, "tcp", "TCP packets seen");
-    service_timer_arm(self, &template->timer, template->every_us);
+    template_changed(self);
     return 0;
 }
 
@@ -47,19 +55,6 @@ static void template_stop(struct service_self *self)
 {
     struct template *template = self->state;
     service_timer_cancel(self, &template->timer);
-}
-
-/* A word "template.every=10". Foreign text: checked, and refused by an error. */
-static int template_configure(struct service_self *self, const char *key, const char *value)
-{
-    struct template *template = self->state;
-    uint64_t seconds;
-    if (strcmp(key, "every") != 0)
-        return ERR_NOT_FOUND;
-    int error = service_number(value, 1, TEMPLATE_EVERY_MAX_S, &seconds);
-    if (error == 0)
-        template->every_us = seconds * 1000000;
-    return error;
 }
 
 /* Judges one frame. Only frames of receive_kinds come here. */
@@ -93,8 +88,16 @@ static uint64_t template_timeout(struct service_self *self, struct service_timer
     if (*template->icmp > *template->udp && *template->icmp > *template->tcp)
         busiest = "ICMP";
     service_log(self, LOG_INFO, "busiest so far: %s", busiest);
-    return template->every_us;
+    return template->every_s * US_PER_SECOND;
 }
+
+/* "template.every=10" sets, and everybody can read it back: checked and stored before anything here
+ * is called. */
+static const struct service_setting template_settings[] = {
+    SERVICE_NUMBER("every", template, every_s, 1, TEMPLATE_EVERY_MAX_S, TEMPLATE_EVERY_S,
+                   "seconds between two lines in the log"),
+    {0},
+};
 
 const struct service service_template = {
     .name = "template",
@@ -102,9 +105,10 @@ const struct service service_template = {
     .on_by_default = false,
     .receive_kinds = FRAME_ICMP | FRAME_UDP | FRAME_TCP,
     .state_bytes = sizeof(struct template),
+    .settings = template_settings,
     .start = template_start,
     .stop = template_stop,
-    .configure = template_configure,
+    .changed = template_changed,
     .receive = template_receive,
     .timeout = template_timeout,
 };

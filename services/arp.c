@@ -14,11 +14,15 @@
  * is in use, another's probe for it is answered; once given up, yielded to.
  *
  * Settings  arp.lifetime=SECONDS (60), arp.dad=on|off (on)
+ * Shows     an entry a line: address, MAC address or -, nic, waiting, failed, reachable or
+ *           verifying, and the seconds until it is attended to
  * Counters  arp.requests_received, replies_received, requests_sent, replies_sent, entries,
  *           expired, evicted, conflicts
  * Drops     arp-malformed, arp-sender-invalid, arp-not-for-us, arp-pending-full, arp-unresolved
  * Cost      a frame to a known next hop: under forty instructions. Every half second, a look at
  *           each entry of the cache; of those that are due, 64 are attended to in a turn */
+#include <stdio.h>
+
 #include "kernel/service.h"
 #include "wire/arp.h"
 #include "wire/icmp.h"
@@ -29,6 +33,7 @@ enum {
     ARP_ENTRIES = 1024, /* a power of two: a /22 of busy neighbours */
     ARP_ENTRIES_BITS = 10,
     ARP_PROBE_SLOTS = 8, /* an entry is at most this far from where its hash points */
+    ARP_PLACES = ARP_ENTRIES + ARP_PROBE_SLOTS,
     ARP_HELD_PER_ENTRY = 8,
     ARP_HELD_MAX = 128,
     ARP_TRIES = 3, /* requests, one a second (RFC 1122 2.3.2.1: at most one a second) */
@@ -82,12 +87,13 @@ struct arp_own {
 };
 
 struct arp {
-    struct arp_entry entry[ARP_ENTRIES + ARP_PROBE_SLOTS];
+    struct arp_entry entry[ARP_PLACES];
     struct arp_own own[ADDRESSES_MAX]; /* by place in the list of addresses */
     struct service_timer scan;
     unsigned held;
-    uint64_t lifetime_ns;
-    bool no_dad;
+    uint32_t lifetime_s;
+    uint64_t lifetime_ns; /* what the entries' due_ns were set by */
+    bool dad;
     uint64_t *requests_received, *replies_received, *requests_sent, *replies_sent;
     uint64_t *entries, *expired, *evicted, *conflicts;
 };
@@ -368,7 +374,7 @@ static uint64_t arp_scan(struct service_self *self)
 {
     struct arp *arp = self->state;
     unsigned attended = 0;
-    for (unsigned i = 0; i < ARP_ENTRIES + ARP_PROBE_SLOTS; i++) {
+    for (unsigned i = 0; i < ARP_PLACES; i++) {
         if (!arp->entry[i].key || arp->entry[i].due_ns > service_now_ns(self))
             continue;
         if (attended++ == ARP_SCAN_BUDGET)
@@ -391,6 +397,7 @@ static void arp_announce(struct service_self *self, const struct address *addres
 static uint64_t arp_own_step(struct service_self *self, struct arp_own *own,
                              const struct address *address)
 {
+    const struct arp *arp = self->state;
     if (!service_nic(self, address->nic)->link_up)
         return TIMER_NONE; /* silence would mean nothing; the link's return begins anew */
     switch (own->phase) {
@@ -399,12 +406,12 @@ static uint64_t arp_own_step(struct service_self *self, struct arp_own *own,
         own->probes = 0;
         __attribute__((fallthrough));
     case ARP_PROBING:
-        if (own->probes++ < ARP_PROBES) {
+        if (arp->dad && own->probes++ < ARP_PROBES) {
             arp_ask(self, address->nic, 0, address->ip, NULL);
             return ARP_PROBE_INTERVAL_S * US_PER_SECOND;
         }
         if (address->state == ADDRESS_DUPLICATE)
-            service_log(self, LOG_INFO, "%s is free again, and used", ip_text(address->ip).text);
+            service_log(self, LOG_INFO, "%s is used again", ip_text(address->ip).text);
         service_address_state(self, address->ip, ADDRESS_ACTIVE);
         own->phase = ARP_ANNOUNCING;
         arp_announce(self, address);
@@ -428,7 +435,6 @@ static void arp_own_start(struct service_self *self, unsigned index)
     *own = (struct arp_own){.ip = address->ip};
     if (!address->ip || !service_nic(self, address->nic)->link_up)
         return;
-    own->phase = arp->no_dad ? ARP_ANNOUNCING : ARP_PROBING;
     service_timer_arm(self, &own->timer, arp_own_step(self, own, address));
     uint64_t key = arp_key(address->nic, address->gateway);
     if (address->gateway && !arp_find(arp, key)) {
@@ -595,11 +601,25 @@ static void arp_notice(struct service_self *self, enum service_notice what, uint
     }
 }
 
+/* What is known gets the new lifetime from when it was learned; without detection, no address of
+ * ours waits for its outcome any longer. */
+static void arp_changed(struct service_self *self)
+{
+    struct arp *arp = self->state;
+    uint64_t lifetime_ns = arp->lifetime_s * NS_PER_SECOND;
+    for (unsigned i = 0; i < ARP_PLACES; i++)
+        if (arp->entry[i].state == ARP_KNOWN)
+            arp->entry[i].due_ns += lifetime_ns - arp->lifetime_ns;
+    arp->lifetime_ns = lifetime_ns;
+    for (unsigned i = 0; i < ADDRESSES_MAX && !arp->dad; i++)
+        if (arp->own[i].phase == ARP_PROBING || arp->own[i].phase == ARP_GIVEN_UP)
+            arp_own_start(self, i);
+}
+
 static int arp_start(struct service_self *self)
 {
     struct arp *arp = self->state;
-    if (!arp->lifetime_ns)
-        arp->lifetime_ns = ARP_LIFETIME_S * NS_PER_SECOND;
+    arp->lifetime_ns = arp->lifetime_s * NS_PER_SECOND;
     arp->requests_received = service_counter(self, "requests_received", "ARP requests received");
     arp->replies_received = service_counter(self, "replies_received", "ARP replies received");
     arp->requests_sent =
@@ -619,7 +639,7 @@ static int arp_start(struct service_self *self)
 static void arp_stop(struct service_self *self)
 {
     struct arp *arp = self->state;
-    for (unsigned i = 0; i < ARP_ENTRIES + ARP_PROBE_SLOTS; i++) {
+    for (unsigned i = 0; i < ARP_PLACES; i++) {
         struct arp_entry *entry = &arp->entry[i];
         for (struct frame *frame; (frame = arp_unhold(arp, entry));)
             service_drop(self, frame, DROP_SERVICE_STOPPED);
@@ -631,23 +651,35 @@ static void arp_stop(struct service_self *self)
     service_timer_cancel(self, &arp->scan);
 }
 
-static int arp_configure(struct service_self *self, const char *key, const char *value)
+/* "10.0.0.1 52:54:00:12:34:56 nic0 reachable 34s", the seconds being until it is attended to. */
+static bool arp_show(struct service_self *self, unsigned *next, char *text, size_t room)
 {
-    struct arp *arp = self->state;
-    uint64_t seconds;
-    if (strcmp(key, "dad") == 0) {
-        if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-            return ERR_INVALID;
-        arp->no_dad = strcmp(value, "off") == 0;
-        return 0;
+    static const char *const state_name[] = {"free", "waiting", "failed", "reachable", "verifying"};
+    const struct arp *arp = self->state;
+    *text = 0;
+    for (unsigned looked = 0; looked < SERVICE_SHOW_BUDGET; looked++) {
+        if (*next >= ARP_PLACES)
+            return false;
+        const struct arp_entry *entry = &arp->entry[(*next)++];
+        if (entry->state == ARP_FREE)
+            continue;
+        uint64_t now_ns = service_now_ns(self);
+        uint64_t left_ns = entry->due_ns > now_ns ? entry->due_ns - now_ns : 0;
+        snprintf(text, room, "%s %s %s %s %us", ip_text(arp_ip(entry)).text,
+                 entry->state < ARP_KNOWN ? "-" : mac_text(entry->macs).text,
+                 service_nic(self, arp_nic(entry))->name, state_name[entry->state],
+                 (unsigned)((left_ns + NS_PER_SECOND - 1) / NS_PER_SECOND));
+        return true;
     }
-    if (strcmp(key, "lifetime") != 0)
-        return ERR_NOT_FOUND;
-    int error = service_number(value, 1, ARP_LIFETIME_MAX_S, &seconds);
-    if (error == 0)
-        arp->lifetime_ns = seconds * NS_PER_SECOND;
-    return error;
+    return true;
 }
+
+static const struct service_setting arp_settings[] = {
+    SERVICE_NUMBER("lifetime", arp, lifetime_s, 1, ARP_LIFETIME_MAX_S, ARP_LIFETIME_S,
+                   "seconds until an entry is verified, or dropped if it was not used"),
+    SERVICE_SWITCH("dad", arp, dad, true, "probe for duplicates of our addresses (RFC 5227)"),
+    {0},
+};
 
 const struct service service_arp = {
     .name = "arp",
@@ -656,11 +688,13 @@ const struct service service_arp = {
     .receive_kinds = FRAME_ARP,
     .transmit_kinds = FRAME_RESOLVE,
     .state_bytes = sizeof(struct arp),
+    .settings = arp_settings,
     .start = arp_start,
     .stop = arp_stop,
-    .configure = arp_configure,
+    .changed = arp_changed,
     .receive = arp_receive,
     .transmit = arp_transmit,
     .timeout = arp_timeout,
     .notice = arp_notice,
+    .show = arp_show,
 };

@@ -13,29 +13,15 @@
 extern const struct service service_echo;
 
 struct echo {
-    uint16_t port; /* 0: the standard one */
+    uint16_t port;
     uint64_t *replies;
 };
 
 static int echo_start(struct service_self *self)
 {
     struct echo *echo = self->state;
-    if (!echo->port)
-        echo->port = UDP_PORT_ECHO;
     echo->replies = service_counter(self, "replies", "datagrams sent back");
     return 0;
-}
-
-static int echo_configure(struct service_self *self, const char *key, const char *value)
-{
-    struct echo *echo = self->state;
-    uint64_t port;
-    if (strcmp(key, "port") != 0)
-        return ERR_NOT_FOUND;
-    int error = service_number(value, 1, UINT16_MAX, &port);
-    if (error == 0)
-        echo->port = (uint16_t)port;
-    return error;
 }
 
 static inline enum verdict echo_judge(struct service_self *self, struct frame *frame)
@@ -70,12 +56,17 @@ static void echo_receive(struct service_self *self, struct batch *batch)
     service_each(self, batch, echo_judge);
 }
 
+static const struct service_setting echo_settings[] = {
+    SERVICE_NUMBER("port", echo, port, 1, UINT16_MAX, UDP_PORT_ECHO, "UDP port that is answered"),
+    {0},
+};
+
 const struct service service_echo = {
     .name = "echo",
     .help = "echo.port=1..65535",
     .receive_kinds = FRAME_UDP,
     .state_bytes = sizeof(struct echo),
+    .settings = echo_settings,
     .start = echo_start,
-    .configure = echo_configure,
     .receive = echo_receive,
 };

@@ -28,18 +28,28 @@ enum {
     ICMP_ERROR_HEADERS = IPV4_HEADER_MIN + ICMP_HEADER_LENGTH,
 };
 
+#define NS_PER_SECOND 1000000000ull
+
 struct icmp {
+    uint32_t rate;        /* errors a second */
     uint64_t interval_ns; /* what one error costs */
     uint64_t credit_ns;   /* errors up to this time are spent */
     uint64_t *echo_replies, *errors_sent, *resets_sent, *rate_limited, *suppressed;
     uint64_t *replies_received, *errors_received;
 };
 
+/* A new rate begins with a full burst: what was spent was counted at the old one. */
+static void icmp_changed(struct service_self *self)
+{
+    struct icmp *icmp = self->state;
+    icmp->interval_ns = NS_PER_SECOND / icmp->rate;
+    icmp->credit_ns = 0;
+}
+
 static int icmp_start(struct service_self *self)
 {
     struct icmp *icmp = self->state;
-    if (!icmp->interval_ns)
-        icmp->interval_ns = 1000000000 / ICMP_RATE_DEFAULT;
+    icmp_changed(self);
     icmp->echo_replies = service_counter(self, "echo_replies", "echo requests answered");
     icmp->errors_sent = service_counter(self, "errors_sent", "ICMP errors sent");
     icmp->resets_sent = service_counter(self, "resets_sent", "TCP resets sent");
@@ -50,18 +60,6 @@ static int icmp_start(struct service_self *self)
     icmp->replies_received = service_counter(self, "replies_received", "echo replies to us");
     icmp->errors_received = service_counter(self, "errors_received", "ICMP errors to us");
     return 0;
-}
-
-static int icmp_configure(struct service_self *self, const char *key, const char *value)
-{
-    struct icmp *icmp = self->state;
-    uint64_t rate;
-    if (strcmp(key, "rate") != 0)
-        return ERR_NOT_FOUND;
-    int error = service_number(value, 1, ICMP_RATE_MAX, &rate);
-    if (error == 0)
-        icmp->interval_ns = 1000000000 / rate;
-    return error;
 }
 
 /* Token bucket; for errors only, so its cost is not the fast path's. */
@@ -295,13 +293,20 @@ static void icmp_receive(struct service_self *self, struct batch *batch)
     service_each(self, batch, icmp_judge);
 }
 
+static const struct service_setting icmp_settings[] = {
+    SERVICE_NUMBER("rate", icmp, rate, 1, ICMP_RATE_MAX, ICMP_RATE_DEFAULT,
+                   "errors and resets a second, at most"),
+    {0},
+};
+
 const struct service service_icmp = {
     .name = "icmp",
     .help = "icmp.rate=1..1000000",
     .on_by_default = true,
     .receive_kinds = FRAME_ICMP | FRAME_UDP | FRAME_TCP | FRAME_IP_OTHER | FRAME_REJECTED,
     .state_bytes = sizeof(struct icmp),
+    .settings = icmp_settings,
     .start = icmp_start,
-    .configure = icmp_configure,
+    .changed = icmp_changed,
     .receive = icmp_receive,
 };

@@ -1,4 +1,4 @@
-/* Devices: what --nic named. There is no PCI bus and no interrupt line in a process. */
+/* Devices: what --nic and --window named. There is no PCI bus and no interrupt line in a process. */
 #include <stdio.h>
 #include <string.h>
 
@@ -63,6 +63,14 @@ int arch_device_map(const struct arch_device *device, unsigned index, struct arc
     (void)index;
     (void)mmio;
     return ERR_NOT_FOUND;
+}
+
+void *arch_device_memory(const struct arch_device *device, unsigned index, size_t *bytes)
+{
+    (void)device;
+    (void)index;
+    (void)bytes;
+    return NULL;
 }
 
 int arch_interrupt_attach(const struct arch_device *device, void (*post)(void *argument),

@@ -35,7 +35,8 @@ void hosted_stop_start(void);
 /* Fault reports for SIGSEGV and its like. Nothing under sanitizers, which bring their own. */
 void hosted_fault_start(void);
 
-/* Adds a --nic argument to what arch_devices lists; the string is kept. False: no room. */
+/* Adds what --nic or --window named to what arch_devices lists; the string is kept. False: no room.
+ */
 bool hosted_device_add(const char *host);
 
 /* Keeps the arguments for arch_reboot. */

@@ -25,7 +25,7 @@ $(eval $(call HOSTED_RULES,hosted,))
 $(eval $(call HOSTED_RULES,hosted-san,$(HOSTED_SANITIZE)))
 
 # Tests of this machine itself and its drivers: everything but main.c, instead of the simulated machine.
-HOSTED_TESTS := $(BUILD)/test/unit/test_hosted $(BUILD)/test/unit/test_linux_drivers
+HOSTED_TESTS := $(addprefix $(BUILD)/test/unit/,test_hosted test_linux_drivers test_linux_packet test_window_drivers)
 $(HOSTED_TESTS): $(BUILD)/test/unit/%: $(BUILD)/hosted-san/tests/unit/%.o \
 		$(patsubst %.c,$(BUILD)/hosted-san/%.o,$(filter-out arch/hosted/main.c,$(HOSTED_SOURCES)))
 	@mkdir -p $(@D)

@@ -17,19 +17,22 @@
 enum {
     EXIT_USAGE = 2, /* as the shell's own tools do */
     COMMAND_LINE_MAX = 4096,
+    WINDOW_MAX = 256, /* more than a unix socket's path can have */
     NOT_PINNED = -1,
 };
 
 struct options {
     int cpu;
     unsigned memory_mib;
+    char window[WINDOW_MAX]; /* "window:PATH", or "" */
     char command_line[COMMAND_LINE_MAX];
 };
 
 static const char help_text[] =
     "Piglet, a network kernel, as a Linux process.\n"
     "\n"
-    "  piglet --nic NIC [--nic NIC]... [--cpu N] [--memory MIB] -- 'COMMAND LINE'\n"
+    "  piglet --nic NIC [--nic NIC]... [--window PATH] [--cpu N] [--memory MIB]\n"
+    "         -- 'COMMAND LINE'\n"
     "\n"
     "A nic is one of\n"
     "  tap:NAME             a Linux tap; made when it is not there (needs root, or a tap made\n"
@@ -41,6 +44,8 @@ static const char help_text[] =
     "                               remote.type=unix,remote.path=LOCAL\n"
     "They are called nic0, nic1... in the order given.\n"
     "\n"
+    "  --window PATH        a unix socket for clients, programs that use libpiglet; only your\n"
+    "                       own may connect, in a set-group-ID folder those of its group too\n"
     "  --cpu N              run on core N and nowhere else\n"
     "  --memory MIB         memory for frames and tables, in MiB (64)\n"
     "  --help, --version    say this, or the version, and stop\n"
@@ -56,9 +61,13 @@ static const char help_text[] =
     "Ctrl-C or SIGTERM stops it in order; a second one stops it at once.\n";
 
 static const struct option long_options[] = {
-    {"nic", required_argument, NULL, 'n'},    {"cpu", required_argument, NULL, 'c'},
-    {"memory", required_argument, NULL, 'm'}, {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+    {"nic", required_argument, NULL, 'n'},
+    {"cpu", required_argument, NULL, 'c'},
+    {"memory", required_argument, NULL, 'm'},
+    {"window", required_argument, NULL, 'w'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {NULL, 0, NULL, 0},
 };
 
 static _Noreturn __attribute__((format(printf, 1, 2))) void refuse(const char *format, ...)
@@ -91,6 +100,17 @@ static void add_nic(const char *spec)
         refuse("--nic %s: at most %d nics can be given", spec, HOSTED_DEVICES_MAX);
 }
 
+static void add_window(struct options *options, const char *path)
+{
+    if (options->window[0])
+        refuse("--window %s: all clients use one socket; give it once", path);
+    int length = snprintf(options->window, WINDOW_MAX, "window:%s", path);
+    if (!path[0] || length >= WINDOW_MAX)
+        refuse("--window %s: give a path, as in --window /tmp/piglet.sock", path);
+    if (!hosted_device_add(options->window))
+        refuse("--window %s: with at most %d nics", path, HOSTED_DEVICES_MAX - 1);
+}
+
 static void join_command_line(struct options *options, char **words)
 {
     size_t length = 0;
@@ -117,6 +137,9 @@ static void read_options(struct options *options, int count, char **arguments)
             break;
         case 'm':
             options->memory_mib = number("--memory", optarg, 1, HOSTED_MEMORY_MIB_MAX);
+            break;
+        case 'w':
+            add_window(options, optarg);
             break;
         case 'h':
             fputs(help_text, stdout);

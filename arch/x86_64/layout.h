@@ -6,7 +6,7 @@
 /* The image is linked here and loaded at physical 2 MiB: code model "kernel" needs the top 2 GiB.
  */
 #define KERNEL_BASE 0xffffffff80000000
-/* All RAM, readable and writable, never executable. */
+/* All RAM, and memory behind PCI BARs: readable and writable, never executable. */
 #define DIRECT_BASE 0xffff800000000000
 /* Device registers, uncached: at this base plus their bus address. */
 #define DEVICE_BASE 0xffffc00000000000

@@ -12,6 +12,7 @@ enum {
     PAGE_BIG = 1 << 7,
     PAGE_ENTRIES = 512,
     CPUID_PAGES_1G = 1 << 26, /* leaf 0x80000001, edx */
+    DEVICE_MEMORIES_MAX = 64,
     PHYSICAL_BITS_LEAST = 36,
     PHYSICAL_BITS_MOST = 46, /* from DIRECT_BASE to DEVICE_BASE */
 };
@@ -28,6 +29,8 @@ static struct {
     uint64_t *top;   /* the PML4; NULL while entry.S's tables are in use */
     uint64_t direct; /* end of the direct map */
     uint64_t reach;
+    unsigned memory_count;
+    struct memory_range memory[DEVICE_MEMORIES_MAX]; /* mapped by paging_map_memory */
 } paging;
 
 /* Tables are reached through the direct map, or, while there is none, through entry.S's. */
@@ -67,7 +70,8 @@ static uint64_t *table_below(uint64_t *table, unsigned index)
     return table_at(table[index] & PAGE_ADDRESS);
 }
 
-/* Maps one page of 4 KiB, 2 MiB or 1 GiB; a page that is there already is left as it is. */
+/* Maps one page of 4 KiB, 2 MiB or 1 GiB; what is there already, in a page as large or larger, is
+ * left as it is. False: no memory for tables, or there are smaller pages. */
 static bool map_page(uint64_t *top, uint64_t virtual, uint64_t physical, uint64_t bytes,
                      uint64_t flags)
 {
@@ -82,9 +86,10 @@ static bool map_page(uint64_t *top, uint64_t virtual, uint64_t physical, uint64_
             return false;
     }
     unsigned index = virtual >> shift & (PAGE_ENTRIES - 1);
+    uint64_t big = bytes > PAGE_BYTES ? PAGE_BIG : 0;
     if (!(table[index] & PAGE_PRESENT))
-        table[index] = physical | flags | PAGE_PRESENT | (bytes > PAGE_BYTES ? PAGE_BIG : 0);
-    return true;
+        table[index] = physical | flags | PAGE_PRESENT | big;
+    return (table[index] & big) == big;
 }
 
 static bool is_guard(uint64_t page)
@@ -134,32 +139,73 @@ bool paging_start(void)
     return true;
 }
 
-volatile void *paging_map_device(uint64_t address, uint64_t bytes)
-{
-    uint64_t reach = paging_reach() < DEVICE_MAX ? paging_reach() : DEVICE_MAX;
-    if (address >= reach || bytes > reach - address)
-        return NULL;
-    uint64_t flags = PAGE_WRITE | PAGE_NO_EXECUTE | PAGE_UNCACHED | PAGE_WRITE_THROUGH;
-    for (uint64_t at = address & ~(PAGE_2M - 1); at < address + bytes; at += PAGE_2M)
-        if (!map_page(paging.top, DEVICE_BASE + at, at, PAGE_2M, flags))
-            return NULL;
-    return (volatile void *)(DEVICE_BASE + address);
-}
-
-bool paging_readable(uint64_t address)
+static bool is_mapped(uint64_t virtual)
 {
     uint64_t *table = paging.top;
-    if (!table || address % 8)
-        return false;
-    uint64_t sign = address >> 47;
-    if (sign != 0 && sign != 0x1ffff)
-        return false;
     for (unsigned shift = 39;; shift -= 9) {
-        uint64_t entry = table[address >> shift & (PAGE_ENTRIES - 1)];
+        uint64_t entry = table[virtual >> shift & (PAGE_ENTRIES - 1)];
         if (!(entry & PAGE_PRESENT))
             return false;
         if (shift == 12 || entry & PAGE_BIG)
             return true;
         table = table_at(entry & PAGE_ADDRESS);
     }
+}
+
+/* In small pages: registers may lie beside a device's memory. The direct map, which spans the hole
+ * for devices under 4 GiB when RAM goes on above it, is no second mapping that counts: nothing reads
+ * the hole through it, and firmware makes the hole uncached by MTRRs, which win over page tables
+ * (SDM vol. 3, 11.5.2.2). */
+volatile void *paging_map_device(uint64_t address, uint64_t bytes)
+{
+    uint64_t reach = paging_reach() < DEVICE_MAX ? paging_reach() : DEVICE_MAX;
+    if (address >= reach || bytes > reach - address)
+        return NULL;
+    uint64_t first = address & ~(PAGE_BYTES - 1ull), end = address + bytes;
+    for (unsigned i = 0; i < paging.memory_count; i++)
+        if (first < paging.memory[i].end && end > paging.memory[i].start)
+            return NULL;
+    uint64_t flags = PAGE_WRITE | PAGE_NO_EXECUTE | PAGE_UNCACHED | PAGE_WRITE_THROUGH;
+    for (uint64_t at = first; at < end; at += PAGE_BYTES)
+        if (!map_page(paging.top, DEVICE_BASE + at, at, PAGE_BYTES, flags))
+            return NULL;
+    return (volatile void *)(DEVICE_BASE + address);
+}
+
+/* Whether it may be mapped cached from now on. */
+static bool memory_claim(uint64_t start, uint64_t end)
+{
+    for (unsigned i = 0; i < paging.memory_count; i++)
+        if (paging.memory[i].start == start && paging.memory[i].end == end)
+            return true;
+    for (uint64_t at = start; at < end; at += PAGE_BYTES)
+        if (is_mapped(DEVICE_BASE + at))
+            return false;
+    if (paging.memory_count == DEVICE_MEMORIES_MAX)
+        return false;
+    paging.memory[paging.memory_count++] = (struct memory_range){start, end};
+    return true;
+}
+
+/* Where the direct map would have it if it were RAM: there is room for any address. */
+void *paging_map_memory(uint64_t address, uint64_t bytes)
+{
+    if (address >= paging_reach() || bytes > paging_reach() - address)
+        return NULL;
+    uint64_t start = address & ~(PAGE_BYTES - 1ull);
+    uint64_t end = (address + bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1ull);
+    if (!memory_claim(start, end))
+        return NULL;
+    for (uint64_t at = start, step; at < end; at += step) {
+        step = at % PAGE_2M == 0 && end - at >= PAGE_2M ? PAGE_2M : PAGE_BYTES;
+        if (!map_page(paging.top, DIRECT_BASE + at, at, step, PAGE_WRITE | PAGE_NO_EXECUTE))
+            return NULL;
+    }
+    return (void *)(DIRECT_BASE + address);
+}
+
+bool paging_readable(uint64_t address)
+{
+    uint64_t sign = address >> 47;
+    return paging.top && address % 8 == 0 && (sign == 0 || sign == 0x1ffff) && is_mapped(address);
 }

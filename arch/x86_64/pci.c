@@ -209,3 +209,11 @@ int arch_device_map(const struct arch_device *device, unsigned index, struct arc
     *mmio = (struct arch_mmio){.base = base};
     return 0;
 }
+
+void *arch_device_memory(const struct arch_device *device, unsigned index, size_t *bytes)
+{
+    if (index >= ARCH_REGIONS_MAX || !device->region[index].address || device->region[index].io)
+        return NULL;
+    *bytes = device->region[index].bytes;
+    return paging_map_memory(device->region[index].address, *bytes);
+}

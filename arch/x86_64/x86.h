@@ -103,8 +103,10 @@ bool paging_start(void);
 /* One past the highest physical address that this processor has and the direct map has room for. */
 uint64_t paging_reach(void);
 
-/* Maps device registers; NULL: no memory for tables, or no such address. */
+/* Maps device registers, uncached, or a device's memory, cached; never a page both ways. NULL: it
+ * would be, or no memory for tables, or no such address. */
 volatile void *paging_map_device(uint64_t address, uint64_t bytes);
+void *paging_map_memory(uint64_t address, uint64_t bytes);
 
 /* Where RAM (or ACPI's tables between it) can be read; NULL unless all of it is below the direct
  * map's end. */

@@ -42,7 +42,8 @@ struct e1000 {
     struct arch_mmio mmio;
     const struct e1000_chip *chip;
     uint64_t statistics_due_ns;
-    bool gone; /* pulled out; registers read as all ones */
+    bool promiscuous; /* as RCTL says */
+    bool gone;        /* pulled out; registers read as all ones */
 };
 
 static uint32_t e1000_read(const struct e1000 *self, uint32_t offset)
@@ -188,19 +189,44 @@ static void e1000_set_link(const struct e1000 *self)
     e1000_write(self, E1000_FCTTV, 0);
 }
 
+/* SDM 13.5.2, 13.5.3. NULL: none. An entry that stays as it was goes on matching meanwhile; one that
+ * changes is for a moment half the old address, half the new: no station's, or else the kernel
+ * drops what came. */
+static void e1000_set_address(const struct e1000 *self, unsigned index, const uint8_t *mac)
+{
+    uint32_t low = 0, high = 0;
+    if (mac) {
+        low = mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24;
+        high = mac[4] | mac[5] << 8 | E1000_RAH_AV;
+    }
+    e1000_write(self, E1000_RAL + 8 * index, low);
+    e1000_write(self, E1000_RAH + 8 * index, high);
+}
+
+/* SDM 13.5.1: a group address is received if the bit it hashes to is set. QEMU 7.2 hashes all
+ * addresses, and then receives everything, which the filter's contract allows. */
+static void e1000_set_multicast(const struct e1000 *self, bool all)
+{
+    for (unsigned i = 0; i < E1000_MTA_WORDS; i++)
+        e1000_write(self, E1000_MTA + 4 * i, all ? UINT32_MAX : 0);
+}
+
 /* SDM 14.4: our address and broadcasts, no multicast groups (none has a member here), no VLANs. */
 static void e1000_set_filters(const struct nic *nic)
 {
     const struct e1000 *self = nic->driver_state;
-    const uint8_t *mac = nic->mac;
-    e1000_write(self, E1000_RAL, mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24);
-    e1000_write(self, E1000_RAH, mac[4] | mac[5] << 8 | E1000_RAH_AV);
-    for (unsigned i = 1; i < E1000_RA_ENTRIES; i++) {
-        e1000_write(self, E1000_RAH + 8 * i, 0);
-        e1000_write(self, E1000_RAL + 8 * i, 0);
-    }
-    for (unsigned i = 0; i < E1000_MTA_WORDS; i++)
-        e1000_write(self, E1000_MTA + 4 * i, 0);
+    for (unsigned i = 0; i < E1000_RA_ENTRIES; i++)
+        e1000_set_address(self, i, i == 0 ? nic->mac : NULL);
+    e1000_set_multicast(self, false);
+}
+
+/* SDM 13.4.22. After each write QEMU's e1000 receives nothing for a second of its clock, so this is
+ * written at the start, and then for `promiscuous` alone, which no other register offers. */
+static void e1000_set_receive(const struct e1000 *self)
+{
+    e1000_write(self, E1000_RCTL,
+                E1000_RCTL_EN | E1000_RCTL_BAM | E1000_RCTL_BSIZE_2048 | E1000_RCTL_SECRC |
+                    (self->promiscuous ? E1000_RCTL_UPE | E1000_RCTL_MPE : 0));
 }
 
 /* SDM 14.4. Every register is written, its reset value too: QEMU's CTRL.RST leaves them as they
@@ -219,9 +245,7 @@ static void e1000_start_receive(struct e1000 *self)
     e1000_write(self, E1000_RDLEN, INTEL_RING_BYTES);
     e1000_write(self, E1000_RDH, 0);
     e1000_write(self, E1000_RDT, 0);
-    /* Written once: after each write QEMU's e1000 receives nothing for a second. */
-    e1000_write(self, E1000_RCTL,
-                E1000_RCTL_EN | E1000_RCTL_BAM | E1000_RCTL_BSIZE_2048 | E1000_RCTL_SECRC);
+    e1000_set_receive(self);
     intel_receive_offer(&self->rings.receive);
 }
 
@@ -338,6 +362,23 @@ static void e1000_interrupts(struct nic *nic, bool on)
     e1000_write(self, E1000_IMS, E1000_ICR_RXT0 | E1000_ICR_RXO | E1000_ICR_LSC);
 }
 
+/* The nic's own address stays in entry 0. */
+static int e1000_filter(struct nic *nic, const struct nic_filter *filter)
+{
+    _Static_assert(1 + NIC_STATIONS_MAX <= (int)E1000_RA_ENTRIES, "all stations have room");
+    struct e1000 *self = nic->driver_state;
+    if (self->gone)
+        return ERR_DEVICE;
+    for (unsigned i = 0; i < NIC_STATIONS_MAX; i++)
+        e1000_set_address(self, 1 + i, i < filter->stations ? filter->station[i] : NULL);
+    e1000_set_multicast(self, filter->all_multicast);
+    if (filter->promiscuous != self->promiscuous) {
+        self->promiscuous = filter->promiscuous;
+        e1000_set_receive(self);
+    }
+    return 0;
+}
+
 /* The reset ends all DMA, which RCTL and TCTL alone do only after the frame under way. */
 static void e1000_stop(struct nic *nic)
 {
@@ -355,5 +396,6 @@ const struct nic_driver e1000_driver = {
     .transmit = intel_transmit,
     .attend = e1000_attend,
     .interrupts = e1000_interrupts,
+    .filter = e1000_filter,
     .stop = e1000_stop,
 };

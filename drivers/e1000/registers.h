@@ -87,6 +87,9 @@ enum {
 #define E1000_ICR_RXT0 (1u << 7) /* frame received (RDTR is 0) */
 
 #define E1000_RCTL_EN         (1u << 1)
+#define E1000_RCTL_UPE        (1u << 3)          /* any unicast */
+#define E1000_RCTL_MPE        (1u << 4)          /* any multicast */
+#define E1000_RCTL_MO(rctl)   ((rctl) >> 12 & 3) /* which bits of a group address MTA is asked by */
 #define E1000_RCTL_BSIZE_2048 (0u << 16)
 #define E1000_RCTL_BAM        (1u << 15) /* broadcasts */
 #define E1000_RCTL_SECRC      (1u << 26) /* leave the FCS out */

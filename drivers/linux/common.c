@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -48,6 +49,9 @@ int linux_error(int error_number)
     case ENOMEM:
     case ENOBUFS:
         return ERR_NO_MEMORY;
+    case EMFILE:
+    case ENFILE:
+        return ERR_FULL;
     case EINVAL:
     case ENAMETOOLONG:
         return ERR_INVALID;
@@ -109,6 +113,13 @@ void linux_interrupts(struct nic *nic, bool on)
     (void)on;
 }
 
+int linux_filter(struct nic *nic, const struct nic_filter *filter)
+{
+    (void)nic;
+    (void)filter;
+    return 0;
+}
+
 struct frame *linux_slot_take(struct nic *nic, unsigned slot, size_t length)
 {
     struct linux_nic *self = nic->driver_state;
@@ -135,6 +146,33 @@ size_t linux_pad(struct frame *frame)
         return frame->length;
     memset(frame->data + frame->length, 0, FRAME_LENGTH_MIN - frame->length);
     return FRAME_LENGTH_MIN;
+}
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+bool linux_address(struct sockaddr_un *address, const char *path, size_t length, const char *suffix)
+{
+    memset(address, 0, sizeof(*address));
+    address->sun_family = AF_UNIX;
+    if (length == 0 || length + strlen(suffix) >= sizeof(address->sun_path))
+        return false;
+    memcpy(address->sun_path, path, length);
+    memcpy(address->sun_path + length, suffix, strlen(suffix));
+    return true;
+}
+
+/* A socket whose process is gone refuses connections; one that has many waiting says EAGAIN. */
+void linux_remove_stale(const struct sockaddr_un *address, int type)
+{
+    struct stat status;
+    int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    if (lstat(address->sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
+        connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
+        errno == ECONNREFUSED)
+        unlink(address->sun_path);
+    close(fd);
 }
 
 /* ---- sending a batch ---------------------------------------------------------------------- */

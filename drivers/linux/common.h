@@ -1,5 +1,5 @@
-/* What the Linux nics share: a descriptor, frames to receive into, and Linux' answers about an
- * interface.
+/* What the Linux drivers share: addresses, a descriptor, frames to receive into, and Linux' answers
+ * about an interface.
  *
  * Linux copies a frame while it is sent, so transmit frees at once and nothing is ever in flight.
  * There is no interrupt to arm: a readable descriptor ends arch_idle, and only arch_idle looks. */
@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #include "drivers/nic.h"
 
@@ -35,6 +36,13 @@ const char *linux_name(const struct arch_device *device, const char *kind);
 /* A locally administered address that a name always gets. */
 void linux_mac(const char *name, uint8_t mac[6]);
 
+/* `length` bytes of a path and the suffix, as an address. False: no path, or too long for one. */
+bool linux_address(struct sockaddr_un *address, const char *path, size_t length,
+                   const char *suffix);
+
+/* Removes a socket file that nobody answers on, and nothing else. */
+void linux_remove_stale(const struct sockaddr_un *address, int type);
+
 /* The kernel's error for an errno. */
 int linux_error(int error_number);
 
@@ -50,6 +58,9 @@ void linux_stop(struct nic *nic);
 
 /* Also a whole driver's `interrupts`. */
 void linux_interrupts(struct nic *nic, bool on);
+
+/* A driver's `filter` where whatever is sent comes in already. */
+int linux_filter(struct nic *nic, const struct nic_filter *filter);
 
 /* The frame that `length` bytes were read into, now the loop's, and a fresh one in its slot; or
  * NULL when it was too long or the pool is empty, counted, and the slot keeps its frame. */

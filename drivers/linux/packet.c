@@ -36,6 +36,12 @@ enum {
 _Static_assert(BLOCK_BYTES % SLOT_BYTES == 0,
                "slots lie without gaps, so that the ring is an array");
 
+/* What our receiving socket asks its interface to receive beside what Linux wants. */
+struct packet_members {
+    unsigned count;
+    struct packet_mreq member[2 + NIC_STATIONS_MAX];
+};
+
 struct packet {
     struct linux_nic linux_nic;
     struct linux_sender sender;
@@ -43,6 +49,7 @@ struct packet {
     unsigned head; /* the slot Linux fills next that we have not seen full */
     int interface; /* its index, which outlives a renaming */
     bool too_long_said;
+    struct packet_members members;
 };
 
 static bool packet_match(const struct arch_device *device)
@@ -83,8 +90,6 @@ static bool packet_ring_start(struct packet *packet, int fd)
                                .tp_block_nr = RING_BYTES / BLOCK_BYTES,
                                .tp_frame_size = SLOT_BYTES,
                                .tp_frame_nr = SLOTS};
-    struct packet_mreq promiscuous = {.mr_ifindex = packet->interface,
-                                      .mr_type = PACKET_MR_PROMISC};
     if (!packet_option(fd, PACKET_VERSION, &version, sizeof(version)) ||
         !packet_option(fd, PACKET_VNET_HDR, &one, sizeof(one)) ||
         !packet_option(fd, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) ||
@@ -94,8 +99,7 @@ static bool packet_ring_start(struct packet *packet, int fd)
     if (map == MAP_FAILED)
         return false;
     packet->ring = map;
-    return packet_bind(fd, packet->interface, ETH_P_ALL) &&
-           packet_option(fd, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous));
+    return packet_bind(fd, packet->interface, ETH_P_ALL);
 }
 
 static void packet_close(struct packet *packet, int fd)
@@ -237,6 +241,52 @@ static unsigned packet_receive(struct nic *nic, struct frame **frames, unsigned 
     return count;
 }
 
+/* ---- what is received ----------------------------------------------------------------------- */
+
+static void packet_member_add(struct packet_members *members, int interface, uint16_t type,
+                              const uint8_t *address)
+{
+    struct packet_mreq *member = &members->member[members->count++];
+    *member = (struct packet_mreq){.mr_ifindex = interface, .mr_type = type};
+    if (address) {
+        member->mr_alen = ETH_ALEN;
+        memcpy(member->mr_address, address, ETH_ALEN);
+    }
+}
+
+static void packet_leave(int fd, const struct packet_members *members)
+{
+    for (unsigned i = 0; i < members->count; i++)
+        packet_option(fd, PACKET_DROP_MEMBERSHIP, &members->member[i], sizeof(members->member[i]));
+}
+
+/* Linux counts memberships: what the last filter had too may be joined before that is left, and so
+ * is received all the time. */
+static int packet_filter(struct nic *nic, const struct nic_filter *filter)
+{
+    struct packet *packet = nic->driver_state;
+    struct packet_members next = {.count = 0};
+    int fd = packet->linux_nic.fd;
+    if (fd < 0)
+        return ERR_NOT_FOUND;
+    if (filter->promiscuous)
+        packet_member_add(&next, packet->interface, PACKET_MR_PROMISC, NULL);
+    if (filter->all_multicast)
+        packet_member_add(&next, packet->interface, PACKET_MR_ALLMULTI, NULL);
+    for (unsigned i = 0; i < filter->stations; i++)
+        packet_member_add(&next, packet->interface, PACKET_MR_UNICAST, filter->station[i]);
+    for (unsigned i = 0; i < next.count; i++)
+        if (!packet_option(fd, PACKET_ADD_MEMBERSHIP, &next.member[i], sizeof(next.member[i]))) {
+            int error = linux_error(errno);
+            next.count = i;
+            packet_leave(fd, &next);
+            return error;
+        }
+    packet_leave(fd, &packet->members);
+    packet->members = next;
+    return 0;
+}
+
 /* ---- the rest ------------------------------------------------------------------------------ */
 
 static unsigned packet_transmit(struct nic *nic, struct frame **frames, unsigned count)
@@ -299,5 +349,6 @@ const struct nic_driver linux_packet_driver = {
     .transmit = packet_transmit,
     .attend = packet_attend,
     .interrupts = linux_interrupts,
+    .filter = packet_filter,
     .stop = packet_stop,
 };

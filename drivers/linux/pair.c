@@ -7,8 +7,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -28,41 +26,14 @@ static bool pair_match(const struct arch_device *device)
     return linux_name(device, "pair") != NULL;
 }
 
-/* False: no path, or one longer than a socket's address can hold. */
-static bool pair_path(struct sockaddr_un *address, const char *path, size_t length,
-                      const char *suffix)
-{
-    memset(address, 0, sizeof(*address));
-    address->sun_family = AF_UNIX;
-    if (length == 0 || length + strlen(suffix) >= sizeof(address->sun_path))
-        return false;
-    memcpy(address->sun_path, path, length);
-    memcpy(address->sun_path + length, suffix, strlen(suffix));
-    return true;
-}
-
 static bool pair_paths(struct pair *pair, const char *name)
 {
     size_t length = strcspn(name, ",");
     if (name[length] == ',')
-        return pair_path(&pair->local, name, length, "") &&
-               pair_path(&pair->remote, name + length + 1, strlen(name + length + 1), "");
-    return pair_path(&pair->local, name, length, "") &&
-           pair_path(&pair->remote, name, length, ".peer");
-}
-
-/* A socket file whose process is gone refuses connections; only such a one is removed. */
-static void pair_remove_stale(const struct sockaddr_un *address)
-{
-    struct stat status;
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return;
-    if (lstat(address->sun_path, &status) == 0 && S_ISSOCK(status.st_mode) &&
-        connect(fd, (const struct sockaddr *)address, sizeof(*address)) != 0 &&
-        errno == ECONNREFUSED)
-        unlink(address->sun_path);
-    close(fd);
+        return linux_address(&pair->local, name, length, "") &&
+               linux_address(&pair->remote, name + length + 1, strlen(name + length + 1), "");
+    return linux_address(&pair->local, name, length, "") &&
+           linux_address(&pair->remote, name, length, ".peer");
 }
 
 static int pair_open(struct nic *nic, const struct pair *pair)
@@ -98,7 +69,7 @@ static int pair_probe(struct nic *nic, const struct arch_device *device)
                 sizeof(pair->local.sun_path) - sizeof(".peer"));
         return ERR_INVALID;
     }
-    pair_remove_stale(&pair->local);
+    linux_remove_stale(&pair->local, SOCK_DGRAM);
     int fd = pair_open(nic, pair);
     if (fd < 0)
         return fd;
@@ -169,5 +140,6 @@ const struct nic_driver linux_pair_driver = {
     .transmit = pair_transmit,
     .attend = pair_attend,
     .interrupts = linux_interrupts,
+    .filter = linux_filter,
     .stop = pair_stop,
 };

@@ -146,5 +146,6 @@ const struct nic_driver linux_tap_driver = {
     .transmit = tap_transmit,
     .attend = tap_attend,
     .interrupts = linux_interrupts,
+    .filter = linux_filter,
     .stop = linux_stop,
 };

@@ -16,7 +16,12 @@
     X(TIMEOUT, -8, "the device did not answer in time")                                            \
     X(DEVICE, -9, "the device answered nonsense")                                                  \
     X(BUSY, -10, "in use")                                                                         \
-    X(DENIED, -11, "not permitted")
+    X(DENIED, -11, "not permitted")                                                                \
+    X(CAPABILITY, -12, "no such capability, or one that has ended")                                \
+    X(TYPE, -13, "a capability of another kind of object")                                         \
+    X(ARGUMENT, -14, "an argument that is missing, or of the wrong kind")                          \
+    X(LIMIT, -15, "the client's limit is reached")                                                 \
+    X(CANCELLED, -16, "cancelled")
 
 enum piglet_error {
     PIGLET_OK = 0,

@@ -122,17 +122,38 @@ static void model_transmit(struct e1000_model *model)
     }
 }
 
-/* 13.5.2, 13.4.22 */
-static bool model_wanted(const struct e1000_model *model, const uint8_t *data)
+/* 13.5.2, 13.5.3: unicast and group addresses alike. */
+static bool model_in_addresses(const struct e1000_model *model, const uint8_t *to)
 {
-    uint8_t mac[6];
-    for (unsigned i = 0; i < 4; i++)
-        mac[i] = (uint8_t)(REG(RAL) >> 8 * i);
-    mac[4] = (uint8_t)REG(RAH);
-    mac[5] = (uint8_t)(REG(RAH) >> 8);
-    if (memcmp(data, BROADCAST, 6) == 0)
-        return REG(RCTL) & E1000_RCTL_BAM;
-    return REG(RAH) & E1000_RAH_AV && memcmp(data, mac, 6) == 0;
+    uint32_t low = to[0] | to[1] << 8 | to[2] << 16 | (uint32_t)to[3] << 24;
+    uint32_t high = to[4] | to[5] << 8 | E1000_RAH_AV;
+    for (unsigned i = 0; i < E1000_RA_ENTRIES; i++) {
+        const uint32_t *entry = &REG(RAL) + 2 * i;
+        if (entry[0] == low && (entry[1] & (E1000_RAH_AV | 0xffff)) == high)
+            return true;
+    }
+    return false;
+}
+
+/* 13.5.1: twelve of the address's 48 bits, of which the last byte holds the highest, from where
+ * RCTL.MO says: bit 36, 35, 34 or 32. */
+static bool model_in_multicast(const struct e1000_model *model, const uint8_t *to)
+{
+    static const uint8_t shift[4] = {4, 3, 2, 0};
+    unsigned hash = (to[4] | to[5] << 8) >> shift[E1000_RCTL_MO(REG(RCTL))] & 0xfff;
+    return (&REG(MTA))[hash / 32] >> hash % 32 & 1;
+}
+
+/* 13.4.22: a frame is received when any of the filters that are on passes it. */
+static bool model_wanted(const struct e1000_model *model, const uint8_t *to)
+{
+    if (model_in_addresses(model, to))
+        return true;
+    if (!(to[0] & 1))
+        return REG(RCTL) & E1000_RCTL_UPE;
+    if (memcmp(to, BROADCAST, 6) == 0 && REG(RCTL) & E1000_RCTL_BAM)
+        return true;
+    return REG(RCTL) & E1000_RCTL_MPE || model_in_multicast(model, to);
 }
 
 bool e1000_model_inject(struct e1000_model *model, const void *data, size_t length)
@@ -290,6 +311,7 @@ static void model_write32(void *argument, uint32_t offset, uint32_t value)
         model->eerd_busy = 2;
         break;
     case E1000_RCTL:
+        model->receive_controls++;
         if (value & E1000_RCTL_EN)
             model_check_ring(model, &REG(RDBAL));
         break;

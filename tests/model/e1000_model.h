@@ -38,8 +38,8 @@ struct e1000_model {
         uint64_t receive_clear;
     } fault;
 
-    unsigned register_reads, receive_tails, transmit_tails;
-    unsigned received, missed, filtered, sent; /* frames */
+    unsigned register_reads, receive_tails, transmit_tails, receive_controls; /* the last: RCTL */
+    unsigned received, missed, filtered, sent;                                /* frames */
 
     uint64_t reset_ns;
     bool reset_done;

@@ -1,6 +1,7 @@
 /* echo and forward: exact frames out, every drop by its reason. */
 #include <stdio.h>
 
+#include "kernel/chain.h"
 #include "tests/unit/test.h"
 
 #define US    IP(10, 0, 0, 2)
@@ -66,6 +67,21 @@ static void echo_02_drops(void **state)
     inject(core, 0, &packet);
     assert_int_equal(sim_counter(core, "drop.udp-no-port"), 1);
     assert_null(sent_ip(core, 0));
+    test_stop(core);
+}
+
+static void echo_03_port_changes_while_running(void **state)
+{
+    (void)state;
+    struct core *core = sim_start(1, "ip=10.0.0.2/24 services=+echo,-icmp");
+    struct packet old = packet_udp_to(PEER, 5555, US, 7, 4),
+                  new = packet_udp_to(PEER, 5555, US, 4000, 4);
+    assert_int_equal(chain_setting_set(chain_find(core, "echo"), "port", "4000"), 0);
+    inject(core, 0, &old);
+    assert_int_equal(sim_counter(core, "drop.udp-no-port"), 1);
+    inject(core, 0, &new);
+    assert_non_null(sent_ip(core, 0));
+    assert_int_equal(sim_counter(core, "echo.replies"), 1);
     test_stop(core);
 }
 
@@ -264,6 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(echo_01_sends_back),
         cmocka_unit_test(echo_02_drops),
+        cmocka_unit_test(echo_03_port_changes_while_running),
         cmocka_unit_test(forward_01_exact_frame),
         cmocka_unit_test(forward_02_padding_is_not_forwarded),
         cmocka_unit_test(forward_03_errors),

@@ -1,4 +1,5 @@
 /* icmp: echoes, errors, resets; their limits. */
+#include "kernel/chain.h"
 #include "tests/unit/test.h"
 
 #define US   IP(10, 0, 0, 2)
@@ -233,6 +234,28 @@ static void icmp_08_reset_acknowledges_what_came(void **state)
     test_stop(core);
 }
 
+/* What was spent at the old rate does not hold the new one up. */
+static void icmp_09_rate_changes_while_running(void **state)
+{
+    (void)state;
+    struct core *core = sim_start(1, "ip=10.0.0.2/24 icmp.rate=1");
+    struct service_self *self = chain_find(core, "icmp");
+    struct packet packet = packet_udp_to(PEER, 1, US, 99, 10);
+    sim_advance_us(core, 1000000);
+    for (unsigned i = 0; i < 60; i++)
+        ask(core, &packet);
+    assert_int_equal(sim_counter(core, "icmp.errors_sent"), 50);
+    assert_int_equal(chain_setting_set(self, "rate", "100"), 0);
+    for (unsigned i = 0; i < 60; i++)
+        ask(core, &packet);
+    assert_int_equal(sim_counter(core, "icmp.errors_sent"), 100);
+    sim_advance_us(core, 100000);
+    for (unsigned i = 0; i < 60; i++)
+        ask(core, &packet);
+    assert_int_equal(sim_counter(core, "icmp.errors_sent"), 110);
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +267,7 @@ int main(void)
         cmocka_unit_test(icmp_06_rate_limit),
         cmocka_unit_test(icmp_07_tcp_reset),
         cmocka_unit_test(icmp_08_reset_acknowledges_what_came),
+        cmocka_unit_test(icmp_09_rate_changes_while_running),
     };
     return cmocka_run_group_tests_name("icmp", tests, NULL, NULL);
 }

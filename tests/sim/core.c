@@ -100,6 +100,13 @@ static void wire_interrupts(struct nic *nic, bool on)
     (void)nic, (void)on;
 }
 
+/* Whatever is put on the wire comes in already. */
+static int wire_filter(struct nic *nic, const struct nic_filter *filter)
+{
+    (void)nic, (void)filter;
+    return 0;
+}
+
 const struct nic_driver sim_wire_driver = {
     .name = "wire",
     .match = wire_match,
@@ -108,6 +115,7 @@ const struct nic_driver sim_wire_driver = {
     .transmit = wire_transmit,
     .attend = wire_nothing,
     .interrupts = wire_interrupts,
+    .filter = wire_filter,
     .stop = wire_nothing,
 };
 

@@ -160,13 +160,28 @@ void arch_device_enable(const struct arch_device *device)
     (void)device;
 }
 
+/* PCI class 5, subclass 0: RAM (PCI Code and ID Assignment 1.11, 1.6). */
+static bool is_memory(const struct arch_device *device)
+{
+    return device->class_code == 5 && device->subclass == 0;
+}
+
 int arch_device_map(const struct arch_device *device, unsigned index, struct arch_mmio *mmio)
 {
     if (index >= ARCH_REGIONS_MAX || !device->region[index].bytes || device->region[index].io ||
-        !device->machine)
+        !device->machine || is_memory(device))
         return ERR_NOT_FOUND;
     *mmio = (struct arch_mmio){.model = device->machine};
     return 0;
+}
+
+void *arch_device_memory(const struct arch_device *device, unsigned index, size_t *bytes)
+{
+    if (index >= ARCH_REGIONS_MAX || !device->region[index].bytes || device->region[index].io ||
+        !is_memory(device))
+        return NULL;
+    *bytes = device->region[index].bytes;
+    return device->machine;
 }
 
 int arch_interrupt_attach(const struct arch_device *device, void (*post)(void *argument),

@@ -24,7 +24,8 @@ void sim_reset(void);
 const char *sim_console(void);
 
 /* Devices that arch_devices will list. `device` is copied; its `machine` is the device model behind
- * every memory region (its first member points to its struct arch_model_ops). */
+ * every memory region (its first member points to its struct arch_model_ops), or, of PCI class 5
+ * subclass 0, RAM, that memory itself, which arch_device_memory gives. */
 void sim_add_device(const struct arch_device *device);
 
 /* Makes arch_memory_take fail once `bytes` more have been given out. */

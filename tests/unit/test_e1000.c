@@ -1,4 +1,5 @@
 /* The e1000 driver against a strict model of its devices: bring-up, interrupts and counters. */
+#include "drivers/e1000/registers.h"
 #include "tests/unit/e1000.h"
 
 /* ---- bring-up ---- */
@@ -227,6 +228,161 @@ static void e1000_14_address_filter(void **state)
     test_stop(core);
 }
 
+/* ---- receive filter ---- */
+
+#define STATION(n)  ((const uint8_t[6]){2, 0x50, 0, 0, 7, (n)})
+#define GROUP       ((const uint8_t[6]){1, 0, 0x5e, 0, 0, 0xfb})
+#define OTHER_GROUP ((const uint8_t[6]){0x33, 0x33, 0, 0, 0, 1})
+#define ALL_STATIONS                                                                               \
+    {2, 0x50, 0, 0, 7, 0}, {2, 0x50, 0, 0, 7, 1}, {2, 0x50, 0, 0, 7, 2}, {2, 0x50, 0, 0, 7, 3},    \
+        {2, 0x50, 0, 0, 7, 4}, {2, 0x50, 0, 0, 7, 5}, {2, 0x50, 0, 0, 7, 6},                       \
+    {                                                                                              \
+        2, 0x50, 0, 0, 7, 7                                                                        \
+    }
+
+/* Whether the nic, and so the loop, gets a frame to `to`. */
+static bool gets(struct core *core, const uint8_t to[6])
+{
+    struct packet frame = packet_arp_request(PEER, OURS);
+    uint64_t before = sim_counter(core, "nic0.rx_frames");
+    memcpy(frame.data, to, 6);
+    bool received = e1000_model_inject(&model[0], frame.data, frame.length);
+    sim_run(core);
+    assert_int_equal(sim_counter(core, "nic0.rx_frames"), before + received);
+    return received;
+}
+
+/* Our own address and broadcasts, whatever the filter, and how many of NIC_STATIONS_MAX stations. */
+static unsigned gets_stations(struct core *core)
+{
+    unsigned count = 0;
+    assert_true(gets(core, NIC0_MAC));
+    assert_true(gets(core, BROADCAST));
+    for (unsigned i = 0; i < NIC_STATIONS_MAX; i++)
+        count += gets(core, STATION((uint8_t)i));
+    return count;
+}
+
+static void e1000_15_filter_stations(void **state)
+{
+    (void)state;
+    static const uint16_t chip[] = {0x100e, 0x100f, 0x10d3};
+    for (unsigned i = 0; i < COUNT_OF(chip); i++) {
+        struct core *core = start_chip(chip[i]);
+        struct nic_filter filter = {.stations = NIC_STATIONS_MAX, .station = {ALL_STATIONS}};
+        unsigned controls = model[0].receive_controls;
+        assert_int_equal(gets_stations(core), 0);
+        assert_int_equal(nic_filter(&core->nic[0], &filter), 0);
+        assert_int_equal(gets_stations(core), NIC_STATIONS_MAX);
+        assert_false(gets(core, STATION(NIC_STATIONS_MAX)));
+        assert_false(gets(core, NIC1_MAC));
+        assert_false(gets(core, GROUP));
+        filter = (struct nic_filter){.stations = 2, .station = {{2, 0x50, 0, 0, 7, 5}, {0}}};
+        memcpy(filter.station[1], NIC1_MAC, 6);
+        assert_int_equal(nic_filter(&core->nic[0], &filter), 0);
+        assert_int_equal(gets_stations(core), 1);
+        assert_true(gets(core, STATION(5)));
+        assert_true(gets(core, NIC1_MAC));
+        filter.stations = 0;
+        assert_int_equal(nic_filter(&core->nic[0], &filter), 0);
+        assert_int_equal(gets_stations(core), 0);
+        assert_false(gets(core, NIC1_MAC));
+        assert_int_equal(model[0].receive_controls, controls);
+        test_stop(core);
+    }
+}
+
+static void e1000_16_filter_multicast(void **state)
+{
+    (void)state;
+    struct core *core = start();
+    unsigned controls = model[0].receive_controls;
+    assert_false(gets(core, GROUP));
+    assert_int_equal(nic_filter(&core->nic[0], &(struct nic_filter){.all_multicast = true}), 0);
+    assert_int_equal(gets_stations(core), 0);
+    uint8_t group[6] = {1, 0, 0x5e};
+    for (unsigned hash = 0; hash < 32 * E1000_MTA_WORDS; hash++) {
+        group[4] = (uint8_t)(hash << 4);
+        group[5] = (uint8_t)(hash >> 4);
+        assert_true(gets(core, group));
+    }
+    assert_true(gets(core, OTHER_GROUP));
+    assert_int_equal(nic_filter(&core->nic[0], &(struct nic_filter){.stations = 0}), 0);
+    assert_int_equal(gets_stations(core), 0);
+    assert_false(gets(core, GROUP));
+    assert_false(gets(core, OTHER_GROUP));
+    assert_int_equal(model[0].receive_controls, controls);
+    test_stop(core);
+}
+
+/* RCTL is written when promiscuous comes or goes, and only then: QEMU's e1000 is deaf after it. */
+static void e1000_17_filter_promiscuous(void **state)
+{
+    (void)state;
+    struct core *core = start();
+    struct nic_filter filter = {.promiscuous = true};
+    unsigned controls = model[0].receive_controls;
+    assert_int_equal(controls, 2); /* off at the reset, on */
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(nic_filter(&core->nic[0], &filter), 0);
+        assert_int_equal(model[0].receive_controls, controls + 1);
+        assert_int_equal(gets_stations(core), NIC_STATIONS_MAX);
+        assert_true(gets(core, NIC1_MAC));
+        assert_true(gets(core, GROUP));
+        filter.all_multicast = true;
+    }
+    filter.promiscuous = false;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(nic_filter(&core->nic[0], &filter), 0);
+        assert_int_equal(model[0].receive_controls, controls + 2);
+        assert_int_equal(gets_stations(core), 0);
+        assert_int_equal(gets(core, GROUP), filter.all_multicast);
+        filter.all_multicast = false;
+    }
+    expect_works(core);
+    test_stop(core);
+}
+
+/* A filter that is refused changes nothing. */
+static void e1000_18_filter_refused(void **state)
+{
+    (void)state;
+    struct core *core = start();
+    struct nic *nic = &core->nic[0];
+    struct nic_driver without = e1000_driver;
+    struct nic_filter filter = {.stations = 1, .station = {ALL_STATIONS}};
+    assert_int_equal(nic_filter(nic, &filter), 0);
+    filter.stations = NIC_STATIONS_MAX + 1;
+    assert_int_equal(nic_filter(nic, &filter), ERR_RANGE);
+    assert_true(said("nic0: receive filter with 9 stations not set: outside the allowed range"));
+    filter.stations = 3;
+    memcpy(filter.station[2], GROUP, 6);
+    filter.promiscuous = true;
+    assert_int_equal(nic_filter(nic, &filter), ERR_INVALID);
+    assert_true(said("3 stations, promiscuous not set: malformed"));
+    without.filter = NULL;
+    nic->driver = &without;
+    filter.stations = 2;
+    assert_int_equal(nic_filter(nic, &filter), ERR_UNSUPPORTED);
+    nic->driver = &e1000_driver;
+    assert_int_equal(gets_stations(core), 1);
+    model[0].fault.gone = true;
+    e1000_driver.attend(nic);
+    assert_int_equal(nic_filter(nic, &filter), ERR_DEVICE);
+    test_stop(core);
+}
+
+static void e1000_19_filter_of_an_absent_nic(void **state)
+{
+    (void)state;
+    struct e1000_model *stuck = powered(0x100e);
+    stuck->fault.stuck_reset = true;
+    struct core *core = probe(stuck);
+    struct nic_filter filter = {.promiscuous = true};
+    assert_int_equal(nic_filter(&core->nic[0], &filter), ERR_UNSUPPORTED);
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +400,11 @@ int main(void)
         cmocka_unit_test(e1000_12_link_change_while_masked),
         cmocka_unit_test(e1000_13_device_counters),
         cmocka_unit_test(e1000_14_address_filter),
+        cmocka_unit_test(e1000_15_filter_stations),
+        cmocka_unit_test(e1000_16_filter_multicast),
+        cmocka_unit_test(e1000_17_filter_promiscuous),
+        cmocka_unit_test(e1000_18_filter_refused),
+        cmocka_unit_test(e1000_19_filter_of_an_absent_nic),
     };
     return cmocka_run_group_tests_name("e1000", tests, NULL, NULL);
 }

@@ -110,6 +110,7 @@ static void hosted_04_devices_in_order(void **state)
         assert_true(hosted_device_add("tap:x"));
     assert_false(hosted_device_add("tap:x"));
     assert_int_equal(arch_device_config_read(&table[0], 0), UINT32_MAX);
+    assert_null(arch_device_memory(&table[0], 0, &(size_t){0}));
 }
 
 /* A signal before the sleep ends it, like a frame does, and every later one. */

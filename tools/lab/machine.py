@@ -1,6 +1,8 @@
 """Starting Piglet: in QEMU, or as a Linux process. Both give the same handle to tests and demos."""
+import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +15,7 @@ from .namespace import LabError, tied
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 READY_TIMEOUT_S = 20  # a boot takes half a second; on a busy computer several
 STOP_TIMEOUT_S = 5
+WINDOW_BYTES_MIN, WINDOW_BYTES_MAX = 64 << 10, 64 << 20
 MAC_FIRST = 0x525400123456
 
 
@@ -115,6 +118,25 @@ def qemu_command(elf, words, machine, memory, nics, extra=()):
         command += ["-netdev", f"{netdev},id=wire{i}",
                     "-device", f"{model},id=nic{i},netdev=wire{i},mac={mac_of(i)},romfile="]
     return command + list(extra)
+
+
+def window(spec):
+    """"FILE" or "FILE,BYTES" as a pair."""
+    path, _, size = spec.partition(",")
+    match = re.fullmatch(r"(\d+)([KM]?)", size or "4M")
+    size = int(match[1]) << {"": 0, "K": 10, "M": 20}[match[2]] if match else 0
+    if not path or not WINDOW_BYTES_MIN <= size <= WINDOW_BYTES_MAX or size & size - 1:
+        raise argparse.ArgumentTypeError(f"{spec}: give FILE or FILE,BYTES with 64K to 64M, a power of two")
+    return path, size
+
+
+def window_devices(windows):
+    """QEMU's options for windows in files: (path, bytes) pairs. QEMU makes the files where they are not."""
+    options = []
+    for i, (path, size) in enumerate(windows):
+        options += ["-object", f"memory-backend-file,id=window{i},share=on,mem-path={path.replace(',', ',,')},size={size}",
+                    "-device", f"ivshmem-plain,memdev=window{i}"]
+    return options
 
 
 def tap_netdev(tap):

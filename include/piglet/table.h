@@ -1,0 +1,101 @@
+/* What the opcodes that read tables write into a client's memory: arrays of these.
+ *
+ * Numbers are in host order, text is closed by NUL. At most PIGLET_TABLE_ENTRIES are written by one
+ * request, and no more than fit the memory; `next` is what to give as `first` for those behind, and
+ * fewer entries than fit mean that it was the end. */
+#ifndef PIGLET_TABLE_H
+#define PIGLET_TABLE_H
+
+#include "piglet/window.h"
+
+enum { PIGLET_TABLE_ENTRIES = 32, PIGLET_PHASES_MAX = 16 };
+
+struct piglet_counter_entry {
+    char name[40]; /* "nic0.rx_frames" */
+    uint64_t value;
+    char help[80];
+    uint32_t next, reserved;
+};
+
+struct piglet_service_entry {
+    char name[24];
+    char help[128];  /* its settings */
+    uint32_t number; /* for Service_Start and the like: its place in the chains */
+    uint32_t running;
+    uint64_t frames;
+    uint64_t time_ns;
+    uint32_t next, reserved;
+};
+
+struct piglet_text_entry {
+    char text[120];
+    uint32_t next, reserved;
+};
+
+struct piglet_log_entry {
+    uint64_t number; /* of the line, from 0, since the kernel started */
+    uint64_t time_ns;
+    char text[164];
+    uint32_t level; /* 0 error, 1 warning, 2 info, 3 debug */
+    uint32_t next, reserved;
+};
+
+struct piglet_nic_entry {
+    char name[8];
+    char driver[16];
+    char device[24];
+    uint8_t mac[6];
+    uint8_t link_up, present;
+    uint32_t speed_mbps, mtu;
+    uint64_t rx_frames, rx_bytes, rx_batches, rx_errors, rx_missed;
+    uint64_t tx_frames, tx_bytes, tx_batches, tx_errors;
+    uint32_t next, reserved;
+};
+
+struct piglet_address_entry {
+    uint32_t address, gateway; /* gateway 0: none */
+    uint32_t length, nic;
+    uint32_t state; /* 0 tentative, 1 active, 2 duplicate */
+    uint32_t next;
+};
+
+struct piglet_route_entry {
+    uint32_t prefix, length, gateway, nic;
+    uint32_t type; /* 0 unicast, 1 unreachable, 2 local, 3 broadcast, 4 multicast, 5 martian */
+    uint32_t next;
+};
+
+struct piglet_client_entry {
+    char name[PIGLET_NAME_MAX];
+    uint32_t client, pid;
+    uint32_t capabilities, framesets;
+    uint32_t pages, pages_total;
+    uint64_t requests, chains, failed, undone, events, lies;
+    uint64_t rx_frames, tx_frames, dropped, refused;
+    uint64_t time_ns; /* of the core, spent on its requests and frames */
+    uint32_t next, waiting;
+};
+
+struct piglet_status_entry {
+    uint64_t now_ns;
+    uint64_t boot;
+    char version[16];
+    char machine[96];
+    uint32_t nics, services, clients, frames, frames_free, phases;
+    uint64_t turns, turns_worked, sleeps, drops;
+    struct {
+        char name[16];
+        uint64_t time_ns;
+    } phase[PIGLET_PHASES_MAX];
+};
+
+PIGLET_ASSERT(sizeof(struct piglet_counter_entry) == 136, "counter entry");
+PIGLET_ASSERT(sizeof(struct piglet_service_entry) == 184, "service entry");
+PIGLET_ASSERT(sizeof(struct piglet_text_entry) == 128, "text entry");
+PIGLET_ASSERT(sizeof(struct piglet_log_entry) == 192, "log entry");
+PIGLET_ASSERT(sizeof(struct piglet_nic_entry) == 144, "nic entry");
+PIGLET_ASSERT(sizeof(struct piglet_address_entry) == 24, "address entry");
+PIGLET_ASSERT(sizeof(struct piglet_route_entry) == 24, "route entry");
+PIGLET_ASSERT(sizeof(struct piglet_client_entry) == 152, "client entry");
+
+#endif

@@ -1,0 +1,259 @@
+/* Opcodes that change the kernel's configuration: addresses, routes, services. */
+#include <string.h>
+
+#include "kernel/chain.h"
+#include "psr/client.h"
+
+enum { TEXT_MAX = 96 }; /* "key=value" */
+
+static bool nic_valid(const struct core *core, uint64_t nic)
+{
+    return nic < core->nic_count && nic_present(&core->nic[nic]);
+}
+
+/* ---- addresses ------------------------------------------------------------------------------------------ */
+
+/* Services hear of a change when it is certain. */
+static void address_added_commit(struct client *client, struct undo *undo)
+{
+    chain_notice(client->core, SERVICE_ADDRESS_ADDED, (uint32_t)undo->value[0]);
+}
+
+static void address_added_undo(struct client *client, struct undo *undo)
+{
+    address_delete(&client->core->routes, (uint32_t)undo->value[0]);
+}
+
+int op_address_add(struct client *client, struct call *call)
+{
+    struct core *core = client->core;
+    uint64_t ip = call->value[1] >> 8, length = call->value[1] & 0xff, gateway = call->value[3];
+    if (ip > UINT32_MAX || gateway > UINT32_MAX)
+        return ERR_RANGE;
+    if (!nic_valid(core, call->value[2]))
+        return ERR_NOT_FOUND;
+    int error = address_add(&core->routes, (uint8_t)call->value[2], (uint32_t)ip, (uint8_t)length,
+                            (uint32_t)gateway);
+    if (error < 0)
+        return error;
+    struct undo *undo = undo_add(client);
+    *undo =
+        (struct undo){.undo = address_added_undo, .commit = address_added_commit, .value = {ip}};
+    return 0;
+}
+
+static void address_deleted_commit(struct client *client, struct undo *undo)
+{
+    chain_notice(client->core, SERVICE_ADDRESS_REMOVED, (uint32_t)undo->value[0]);
+}
+
+static void address_deleted_undo(struct client *client, struct undo *undo)
+{
+    struct address address = {.ip = (uint32_t)undo->value[0],
+                              .gateway = (uint32_t)undo->value[1],
+                              .length = (uint8_t)undo->value[2],
+                              .nic = (uint8_t)(undo->value[2] >> 8),
+                              .state = (uint8_t)(undo->value[2] >> 16)};
+    if (address_restore(&client->core->routes, (unsigned)undo->value[3], &address) < 0)
+        arch_panic("an address that was just deleted does not fit again");
+}
+
+int op_address_delete(struct client *client, struct call *call)
+{
+    struct route_table *routes = &client->core->routes;
+    if (call->value[1] > UINT32_MAX)
+        return ERR_RANGE;
+    const struct address *address = address_find(routes, (uint32_t)call->value[1]);
+    if (!address)
+        return ERR_NOT_FOUND;
+    struct undo *undo = undo_add(client);
+    *undo = (struct undo){
+        .undo = address_deleted_undo,
+        .commit = address_deleted_commit,
+        .value = {address->ip, address->gateway,
+                  address->length | (uint64_t)address->nic << 8 | (uint64_t)address->state << 16,
+                  (uint64_t)(address - routes->address)}};
+    return address_delete(routes, address->ip);
+}
+
+/* ---- routes --------------------------------------------------------------------------------------------- */
+
+static void route_added_undo(struct client *client, struct undo *undo)
+{
+    route_delete(&client->core->routes, (uint32_t)undo->value[0], (uint8_t)undo->value[1]);
+}
+
+/* By which nic: the one whose link the gateway is on, or the one named. */
+static int route_nic(const struct core *core, const struct call *call, struct route *route)
+{
+    if (route->gateway) {
+        const struct route *link = &core->routes.route[route_lookup(&core->routes, route->gateway)];
+        if (link->type != ROUTE_UNICAST || link->gateway ||
+            (call->given[3] && call->value[3] != link->nic))
+            return ERR_RANGE;
+        route->nic = link->nic;
+        return 0;
+    }
+    if (!call->given[3])
+        return ERR_ARGUMENT;
+    if (!nic_valid(core, call->value[3]))
+        return ERR_NOT_FOUND;
+    route->nic = (uint8_t)call->value[3];
+    return 0;
+}
+
+int op_route_add(struct client *client, struct call *call)
+{
+    struct core *core = client->core;
+    if (call->value[1] >> 40 || call->value[2] > UINT32_MAX)
+        return ERR_RANGE;
+    struct route route = {.type = ROUTE_UNICAST,
+                          .prefix = (uint32_t)(call->value[1] >> 8),
+                          .length = (uint8_t)call->value[1],
+                          .gateway = (uint32_t)call->value[2]};
+    int error = route_nic(core, call, &route);
+    if (error == 0)
+        error = route_add(&core->routes, &route);
+    if (error < 0)
+        return error;
+    struct undo *undo = undo_add(client);
+    *undo = (struct undo){.undo = route_added_undo, .value = {route.prefix, route.length}};
+    return 0;
+}
+
+static void route_deleted_undo(struct client *client, struct undo *undo)
+{
+    struct route route = {.type = ROUTE_UNICAST,
+                          .prefix = (uint32_t)undo->value[0],
+                          .length = (uint8_t)undo->value[1],
+                          .gateway = (uint32_t)undo->value[2],
+                          .nic = (uint8_t)undo->value[3]};
+    if (route_add(&client->core->routes, &route) < 0)
+        arch_panic("a route that was just deleted does not fit again");
+}
+
+int op_route_delete(struct client *client, struct call *call)
+{
+    struct route_table *routes = &client->core->routes;
+    if (call->value[1] >> 40)
+        return ERR_RANGE;
+    uint32_t prefix = (uint32_t)(call->value[1] >> 8);
+    uint8_t length = (uint8_t)call->value[1];
+    const struct route *route = length > 32 ? NULL : route_find(routes, prefix, length);
+    call->cost = TABLE_COST; /* the table is looked through */
+    if (!route)
+        return ERR_NOT_FOUND;
+    if (route->type != ROUTE_UNICAST)
+        return ERR_DENIED;
+    if (address_has_route(routes, prefix, length))
+        return ERR_BUSY;
+    struct undo *undo = undo_add(client);
+    *undo = (struct undo){.undo = route_deleted_undo,
+                          .value = {prefix, length, route->gateway, route->nic}};
+    return route_delete(routes, prefix, length);
+}
+
+/* ---- services -------------------------------------------------------------------------------------------- */
+
+static struct service_self *service_numbered(struct core *core, uint64_t number)
+{
+    return number < core->service_count ? &core->service[number] : NULL;
+}
+
+static void service_start_again(struct client *client, struct undo *undo)
+{
+    chain_service_start(client->core, undo->object);
+}
+
+static void service_stop_again(struct client *client, struct undo *undo)
+{
+    chain_service_stop(client->core, undo->object);
+}
+
+int op_service_start(struct client *client, struct call *call)
+{
+    struct service_self *self = service_numbered(client->core, call->value[1]);
+    if (!self)
+        return ERR_NOT_FOUND;
+    call->cost = TABLE_COST;
+    call->result = self->running;
+    if (self->running)
+        return 0;
+    int error = chain_service_start(client->core, self);
+    if (error < 0)
+        return error;
+    struct undo *undo = undo_add(client);
+    *undo = (struct undo){.undo = service_stop_again, .object = self};
+    return 0;
+}
+
+int op_service_stop(struct client *client, struct call *call)
+{
+    struct service_self *self = service_numbered(client->core, call->value[1]);
+    if (!self)
+        return ERR_NOT_FOUND;
+    call->cost = TABLE_COST;
+    call->result = !self->running;
+    if (!self->running)
+        return 0;
+    chain_service_stop(client->core, self);
+    struct undo *undo = undo_add(client);
+    *undo = (struct undo){.undo = service_start_again, .object = self};
+    return 0;
+}
+
+/* The key's place in its table stays good; the former value is a number's text. */
+static void service_configure_undo(struct client *client, struct undo *undo)
+{
+    char text[sizeof undo->value];
+    struct service_self *self = undo->object;
+    const struct service_setting *setting = &self->service->settings[undo->value[0]];
+    (void)client;
+    memset(text, 0, sizeof text);
+    memcpy(text, &undo->value[1], sizeof undo->value - sizeof undo->value[0]);
+    chain_setting_set(self, setting->name, text);
+}
+
+static int setting_find(const struct service_self *self, const char *key, unsigned *index)
+{
+    const struct service_setting *settings = self->service->settings;
+    for (*index = 0; settings && settings[*index].name; ++*index)
+        if (strcmp(settings[*index].name, key) == 0)
+            return 0;
+    return ERR_NOT_FOUND;
+}
+
+int op_service_configure(struct client *client, struct call *call)
+{
+    struct service_self *self = service_numbered(client->core, call->value[1]);
+    char text[TEXT_MAX + 1];
+    uint64_t bytes = call->value[3];
+    if (!self)
+        return ERR_NOT_FOUND;
+    if (bytes == 0 || bytes > TEXT_MAX)
+        return ERR_RANGE;
+    const char *shared = client_data(client, call->value[2], bytes);
+    if (!shared)
+        return ERR_RANGE;
+    for (unsigned i = 0; i < bytes; i++)
+        text[i] = SHARED_LOAD(shared[i]);
+    text[bytes] = 0;
+    char *value = strchr(text, '=');
+    if (!value)
+        return ERR_INVALID;
+    *value++ = 0;
+    unsigned index;
+    char former[SETTING_TEXT_MAX];
+    int error = setting_find(self, text, &index);
+    if (error == 0)
+        error = chain_setting_get(self, text, former, sizeof former);
+    if (error == 0)
+        error = chain_setting_set(self, text, value);
+    if (error < 0)
+        return error;
+    struct undo *undo = undo_add(client);
+    *undo = (struct undo){.undo = service_configure_undo, .object = self, .value = {index}};
+    _Static_assert(SETTING_TEXT_MAX <= 3 * sizeof(uint64_t), "a setting's text fits an undo");
+    memcpy(&undo->value[1], former, strlen(former));
+    return 0;
+}
