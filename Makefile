@@ -33,6 +33,7 @@ all: x86_64 hosted
 
 include arch/x86_64/machine.mk
 include arch/hosted/machine.mk
+include client/client.mk
 include tests/tests.mk
 include bench/bench.mk
 
@@ -48,12 +49,12 @@ run: $(BUILD)/x86_64/piglet.elf
 
 # Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
 test: x86_64 hosted $(BUILD)/hosted-san/piglet tests fuzzers
-	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*' --boot \
+	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*' --unit '$(BUILD)/test/psr/test_*' --boot \
 		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),60)
 
 # The quick part: a few seconds.
 unit: tests
-	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*'
+	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*' --unit '$(BUILD)/test/psr/test_*'
 
 fuzz: fuzzers
 	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),600)

@@ -18,3 +18,7 @@ $(BUILD)/bench/bounce: $(BOUNCE_SOURCES) bench/bounce.h bench/measure.h | packag
 
 bench: $(BUILD)/x86_64/piglet.elf $(BUILD)/bench/insn_plugin.so $(BUILD)/bench/traffic
 	@$(PYTHON) bench/run --build $(BUILD)
+
+$(BUILD)/bench/requests: bench/requests.c bench/bounce.c bench/measure.c $(wildcard bench/*.h) $(BUILD)/client/libpiglet.a | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -I. -o $@ bench/requests.c bench/bounce.c bench/measure.c $(BUILD)/client/libpiglet.a -luring -pthread

@@ -11,7 +11,7 @@ struct opcode_row {
 };
 
 static const struct opcode_row opcode_rows[PIGLET_OP_COUNT] = {
-#define OPCODE_ROW(name, number, text, result, wants, names, right, undo, cost, help)              \
+#define OPCODE_ROW(name, number, text, result, wants, names, right, undo, cost, errors, help)      \
     [number] = {PIGLET_OPCODE_WANTS wants, PIGLET_RIGHT_##right},
     PIGLET_OPCODES(OPCODE_ROW)
 #undef OPCODE_ROW
@@ -98,7 +98,9 @@ static int argument_check(struct client *client, struct call *call, unsigned ind
     call->given[index] = true;
     if (want < PIGLET_WANT_ANY)
         return 0;
-    return capability_find(client, call->value[index], wanted_type(want), row->right,
+    unsigned right = call->named ? (unsigned)PIGLET_RIGHT_USE : row->right;
+    call->named = true;
+    return capability_find(client, call->value[index], wanted_type(want), right,
                            &call->object[index]);
 }
 
@@ -275,7 +277,6 @@ static void chain_look_for_cancel(struct client *client)
     if (SHARED_LOAD(client->header->cancel) - client->next_chain <= client->post_mask) {
         client->chain.cancelled = true;
         chain_failure(&client->chain, ERR_CANCELLED, 0);
-        ++*client->core->clients->cancelled;
     }
 }
 
@@ -321,6 +322,7 @@ static void chain_end(struct client *client)
     client->next_chain++;
     client->chains++;
     ++*clients->chains;
+    *clients->cancelled += chain->cancelled;
     if (chain->error) {
         client->failed++;
         ++*clients->failed;

@@ -194,6 +194,7 @@ struct call {
     uint64_t value[4];        /* numbers; of capabilities: the capability */
     bool given[4];            /* false: an option left out */
     struct object *object[4]; /* of capabilities */
+    bool named; /* the first capability was looked up: the opcode's right is for that one */
     uint64_t result;
     unsigned cost; /* in requests; set beforehand to 1 */
 };

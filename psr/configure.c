@@ -11,6 +11,14 @@ static bool nic_valid(const struct core *core, uint64_t nic)
     return nic < core->nic_count && nic_present(&core->nic[nic]);
 }
 
+/* A service may have taken the place meanwhile: arp gives an address back the route that it had
+ * taken from it, when the chain changes arp's settings. */
+static void undo_failed(struct client *client, uint32_t ip, unsigned length, int error)
+{
+    log_write(&client->core->log, LOG_ERROR, "clients", "client %u: %s/%u is not put back: %s",
+              client->number, ip_text(ip).text, length, piglet_error_text(error));
+}
+
 /* ---- addresses ------------------------------------------------------------------------------------------ */
 
 /* Services hear of a change when it is certain. */
@@ -28,6 +36,7 @@ int op_address_add(struct client *client, struct call *call)
 {
     struct core *core = client->core;
     uint64_t ip = call->value[1] >> 8, length = call->value[1] & 0xff, gateway = call->value[3];
+    call->cost = TABLE_COST; /* the table is looked through, and written over */
     if (ip > UINT32_MAX || gateway > UINT32_MAX)
         return ERR_RANGE;
     if (!nic_valid(core, call->value[2]))
@@ -54,13 +63,15 @@ static void address_deleted_undo(struct client *client, struct undo *undo)
                               .length = (uint8_t)undo->value[2],
                               .nic = (uint8_t)(undo->value[2] >> 8),
                               .state = (uint8_t)(undo->value[2] >> 16)};
-    if (address_restore(&client->core->routes, (unsigned)undo->value[3], &address) < 0)
-        arch_panic("an address that was just deleted does not fit again");
+    int error = address_restore(&client->core->routes, (unsigned)undo->value[3], &address);
+    if (error < 0)
+        undo_failed(client, address.ip, address.length, error);
 }
 
 int op_address_delete(struct client *client, struct call *call)
 {
     struct route_table *routes = &client->core->routes;
+    call->cost = TABLE_COST;
     if (call->value[1] > UINT32_MAX)
         return ERR_RANGE;
     const struct address *address = address_find(routes, (uint32_t)call->value[1]);
@@ -105,6 +116,7 @@ static int route_nic(const struct core *core, const struct call *call, struct ro
 int op_route_add(struct client *client, struct call *call)
 {
     struct core *core = client->core;
+    call->cost = TABLE_COST; /* the table is looked through, and written over */
     if (call->value[1] >> 40 || call->value[2] > UINT32_MAX)
         return ERR_RANGE;
     struct route route = {.type = ROUTE_UNICAST,
@@ -128,8 +140,9 @@ static void route_deleted_undo(struct client *client, struct undo *undo)
                           .length = (uint8_t)undo->value[1],
                           .gateway = (uint32_t)undo->value[2],
                           .nic = (uint8_t)undo->value[3]};
-    if (route_add(&client->core->routes, &route) < 0)
-        arch_panic("a route that was just deleted does not fit again");
+    int error = route_add(&client->core->routes, &route);
+    if (error < 0)
+        undo_failed(client, route.prefix, route.length, error);
 }
 
 int op_route_delete(struct client *client, struct call *call)

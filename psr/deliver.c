@@ -68,8 +68,9 @@ static enum verdict deliver_listed(struct clients *clients, struct frame *frame,
         const struct peer *peer = &frameset->peer;
         unsigned from = frame->l4, end = frame->end;
         if (frame->kind == FRAME_OTHER) {
-            if (!be16_is(eth->type, peer->protocol) || frame->nic != frameset->nic)
-                continue;
+            if (peer->protocol <= UINT8_MAX || !be16_is(eth->type, peer->protocol) ||
+                frame->nic != frameset->nic)
+                continue; /* below PIGLET_ETHERTYPE_MIN is a length, no protocol */
             from = 0;
             end = frame->length;
         } else if (peer->protocol > UINT8_MAX || !peer_matches(peer, about->address, 0) ||

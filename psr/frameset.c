@@ -182,11 +182,11 @@ int op_set_peer(struct client *client, struct call *call)
     uint64_t address = call->value[1], port = call->value[2], protocol = call->value[3];
     bool raw = protocol > UINT8_MAX;
     if (address > UINT32_MAX || port > UINT16_MAX || protocol > UINT16_MAX ||
-        (raw && protocol < PIGLET_ETHERTYPE_MIN))
+        (raw && (address || protocol < PIGLET_ETHERTYPE_MIN)))
         return ERR_RANGE;
     if (frameset->joined || (frameset->port && protocol != IPV4_UDP))
         return ERR_INVALID;
-    if (raw && (address || port >= core->nic_count || !nic_present(&core->nic[port])))
+    if (raw && (port >= core->nic_count || !nic_present(&core->nic[port])))
         return ERR_NOT_FOUND;
     if (!raw && protocol != IPV4_UDP && port)
         return ERR_RANGE;

@@ -259,11 +259,11 @@ int op_client_list(struct client *client, struct call *call)
         return error;
     unsigned looked = 0;
     for (uint64_t i = call->value[2]; i < clients->limit && !table_full(&table); i++) {
+        looked++;
         if (!clients->client[i].attached)
             continue;
         client_entry(&entry, &clients->client[i]);
         table_put(&table, &entry, sizeof entry);
-        looked++;
     }
     call->cost += looked;
     call->result = table.written;
