@@ -16,6 +16,9 @@ bool clients_know(const struct arch_device *device);
  * whether there was any. The cost of a turn without work is that of the active clients. */
 bool clients_run(struct core *core);
 
+/* Whether any client was at work just now, and so will be again: no pause between turns then. */
+bool clients_active(const struct core *core);
+
 /* Before the core sleeps (on), and after: from now on every client must ring. What is posted after
  * the next clients_run found nothing ends the sleep, where the window can do that. */
 void clients_arm(struct core *core, bool on);

@@ -161,7 +161,8 @@ static uint64_t loop_wake_ns(const struct core *core)
  * so ends at once. A frame that arrived before the look was found by it. */
 void loop_nothing(struct core *core)
 {
-    arch_pause();
+    if (!core->clients || !clients_active(core))
+        arch_pause();
     if (core->idle_mode == IDLE_POLL)
         return;
     if (!core->armed) {

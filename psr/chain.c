@@ -247,10 +247,11 @@ static void request_event(struct client *client, unsigned at)
 
 /* ---- the chain ------------------------------------------------------------------------------------ */
 
-/* Whether there is room for an event; if not, the chain waits where it is, and shows that. */
-static bool chain_room(struct client *client)
+/* Reserves an event if there is room for `count`; if not, the chain waits where it is, and shows
+ * that. */
+static bool chain_room(struct client *client, uint32_t count)
 {
-    bool room = event_reserve(client);
+    bool room = event_room(client, count) && event_reserve(client);
     if (room == client->waiting) {
         client->waiting = !room;
         SHARED_STORE(client->header->waiting, room ? 0 : client->next_chain);
@@ -261,9 +262,10 @@ static bool chain_room(struct client *client)
 static bool chain_take(struct client *client)
 {
     struct chain_run *chain = &client->chain;
-    if (!chain_room(client))
+    if (!chain_room(client, chain->room))
         return false;
     chain->active = true;
+    chain->room = 1;
     chain->atomic = chain->cancelled = chain->broken = false;
     chain->length = chain->done = chain->root = 0;
     chain->error = 0;
@@ -271,10 +273,15 @@ static bool chain_take(struct client *client)
     return true;
 }
 
-/* Only chains that can be posted now are meant: an old number must not strike after 2^31 chains. */
+/* A number is meant once, for chains that can be posted now: it must not strike again when the count
+ * has gone round, nor the 0 of a client that never cancels. */
 static void chain_look_for_cancel(struct client *client)
 {
-    if (SHARED_LOAD(client->header->cancel) - client->next_chain <= client->post_mask) {
+    uint32_t cancel = SHARED_LOAD(client->header->cancel);
+    bool reached = cancel - client->next_chain <= client->post_mask;
+    client->cancelling = reached && (client->cancelling || cancel != client->cancel);
+    client->cancel = cancel;
+    if (client->cancelling) {
         client->chain.cancelled = true;
         chain_failure(&client->chain, ERR_CANCELLED, 0);
     }
@@ -338,12 +345,12 @@ static bool chain_step(struct client *client, unsigned *cost)
     unsigned slot = first ? (client->next_chain - 1) & client->post_mask : chain->next;
     struct piglet_request request;
     request_copy(&request, first ? &client->post[slot] : &client->request[slot]);
-    if (request.flags & PIGLET_EVENT && !chain_room(client))
-        return false;
     if (first) {
         chain->atomic = request.flags & PIGLET_ATOMIC;
         chain->cookie = request.cookie;
     }
+    if (request.flags & PIGLET_EVENT && !chain_room(client, 1))
+        return false;
     struct outcome *outcome = &chain->outcome[chain->length++];
     *outcome = (struct outcome){.slot = (uint16_t)slot, .flags = request.flags};
     request_judge(client, &request, outcome, cost);
@@ -364,15 +371,22 @@ static bool chain_step(struct client *client, unsigned *cost)
     return true;
 }
 
-/* An ATOMIC chain that finds no room for its events has not begun: it is tried again. */
+/* An ATOMIC chain that finds no room for its events has not begun: it is tried again when there is
+ * more than there was. */
 static void chain_withdraw(struct client *client)
 {
     struct chain_run *chain = &client->chain;
     undo_back(client, 0);
-    for (unsigned i = 0; i < chain->length; i++)
-        client->events_reserved -= (chain->outcome[i].flags & PIGLET_EVENT) != 0;
+    for (unsigned i = 0; i < chain->length; i++) {
+        struct outcome *outcome = &chain->outcome[i];
+        client->events_reserved -= (outcome->flags & PIGLET_EVENT) != 0;
+        *outcome = (struct outcome){.slot = outcome->slot};
+        outcome_show(client, outcome, i == 0);
+    }
     client->events_reserved--; /* the chain's own */
+    client->requests -= chain->length;
     chain->active = false;
+    chain->room = event_free(client) + 1;
 }
 
 unsigned chain_run_slice(struct client *client, unsigned budget)

@@ -129,6 +129,7 @@ struct chain_run {
     uint8_t root; /* first failure */
     int8_t error;
     uint16_t next; /* request to take next; PIGLET_NEXT_NONE: the chain is at its end */
+    uint32_t room; /* events that must fit before an ATOMIC chain that was short of it begins */
     uint64_t cookie;
     struct outcome outcome[PIGLET_CHAIN_MAX];
 };
@@ -147,11 +148,13 @@ struct client {
     bool active;
     bool waiting;        /* a chain waits for event room */
     bool notified;       /* in clients->notify */
+    uint64_t boot;       /* as told to clients */
     uint32_t attached;   /* 0: no */
     uint32_t lost;       /* the attachment whose heartbeat stood still: it is over */
     uint32_t heartbeat;  /* ours */
     uint32_t next_chain; /* number of the next chain to be posted */
-    uint32_t cancel;     /* chains up to this number are cancelled */
+    uint32_t cancel;     /* as last seen: chains up to this number are cancelled, */
+    bool cancelling;     /* if this says so */
     uint32_t bell;       /* as last seen */
     uint32_t beat;       /* client_heartbeat as last seen, */
     uint64_t beat_ns;    /* and when it changed */
@@ -270,6 +273,12 @@ void attachment_look(struct client *client);
 void attachment_beat(struct client *client);
 
 /* ---- events -------------------------------------------------------------------------------------- */
+
+/* How many there is room for, as far as is known. */
+uint32_t event_free(const struct client *client);
+
+/* Whether there is room for so many; looks what the client has taken meanwhile. */
+bool event_room(struct client *client, uint32_t count);
 
 /* Reserves room for one event; false: the ring is full of events not taken. */
 bool event_reserve(struct client *client);

@@ -42,7 +42,9 @@ void client_rest(struct client *client)
 {
     client_deactivate(client);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (client_has_work(client) && !client->waiting) /* it rings when it has taken events */
+    /* One that waits for room rings when it has taken events, if it finds `polled` 0: likewise. */
+    if (client_has_work(client) &&
+        (!client->waiting || SHARED_LOAD(client->header->events_taken) != client->events_taken))
         client_activate(client);
 }
 
@@ -195,6 +197,11 @@ bool clients_run(struct core *core)
     if (clients->notify_count)
         clients_notify(clients);
     return worked;
+}
+
+bool clients_active(const struct core *core)
+{
+    return core->clients->active_count != 0;
 }
 
 void clients_arm(struct core *core, bool on)

@@ -3,25 +3,30 @@
 
 #include <string.h>
 
-static uint32_t event_free(const struct client *client)
+uint32_t event_free(const struct client *client)
 {
     return client->event_mask + 1 - (client->events_written - client->events_taken) -
            client->events_reserved;
 }
 
+bool event_room(struct client *client, uint32_t count)
+{
+    if (event_free(client) >= count)
+        return true;
+    uint32_t taken = SHARED_LOAD_ACQUIRE(client->header->events_taken);
+    uint32_t outstanding = client->events_written - client->events_taken;
+    /* It can only have moved on, and not beyond what was written. */
+    if (taken - client->events_taken > outstanding)
+        client_lied(client);
+    else
+        client->events_taken = taken;
+    return event_free(client) >= count;
+}
+
 bool event_reserve(struct client *client)
 {
-    if (event_free(client) == 0) {
-        uint32_t taken = SHARED_LOAD_ACQUIRE(client->header->events_taken);
-        uint32_t outstanding = client->events_written - client->events_taken;
-        /* It can only have moved on, and not beyond what was written. */
-        if (taken - client->events_taken > outstanding)
-            client_lied(client);
-        else
-            client->events_taken = taken;
-        if (event_free(client) == 0)
-            return false;
-    }
+    if (!event_room(client, 1))
+        return false;
     client->events_reserved++;
     return true;
 }

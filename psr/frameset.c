@@ -32,7 +32,8 @@ bool frameset_deliver(struct frameset *frameset, const void *data, size_t length
         else
             ring->consumed = consumed;
     }
-    if (ring->produced - ring->consumed == ring->count) {
+    /* Longer ones than we asked for come from nics that do not tell, and would fill two slots. */
+    if (ring->produced - ring->consumed == ring->count || length > PIGLET_FRAME_MAX) {
         SHARED_STORE(ring->shared->dropped, ++frameset->dropped);
         ++*clients->dropped;
         return false;
@@ -233,21 +234,34 @@ int op_frameset_start(struct client *client, struct call *call)
     return 0;
 }
 
+/* Its place in the list was free a moment ago. Their order says who gets what two would take, so the
+ * one that had moved up into it goes back to the end. */
 static void stop_undo(struct client *client, struct undo *undo)
 {
-    (void)client;
-    frameset_start(undo->object); /* its place in the list was free a moment ago */
+    struct clients *clients = client->core->clients;
+    uint64_t place = undo->value[0];
+    frameset_start(undo->object);
+    if (place >= clients->listed_count)
+        return; /* it was in no list */
+    clients->listed[clients->listed_count - 1] = clients->listed[place];
+    clients->listed[place] = undo->object;
 }
 
 int op_frameset_stop(struct client *client, struct call *call)
 {
     struct frameset *frameset = (struct frameset *)call->object[0];
+    const struct clients *clients = client->core->clients;
+    unsigned place = 0;
     if (!frameset->started)
         return 0;
+    while (place < clients->listed_count && clients->listed[place] != frameset)
+        place++;
+    bool listed = place < clients->listed_count;
     frameset_stop(frameset);
     struct undo *undo = undo_add(client);
     undo->undo = stop_undo;
     undo->object = frameset;
+    undo->value[0] = listed ? place : LISTED_MAX;
     return 0;
 }
 

@@ -172,14 +172,13 @@ bool join_send(struct frameset *frameset, struct frame *frame)
         return false;
     frame->nic = frameset->nic;
     frame->kind = FRAME_READY;
-    struct frameset *station = station_find(clients, nic->index, eth->to);
-    if (eth_equal(eth->to, nic->mac)) {
-        join_local(clients, frame);
-    } else if (station) {
-        struct piglet_frame about = {.nic = nic->index};
-        if (station->started)
-            frameset_deliver(station, frame->data, frame->length, &about);
-        frame_free(&core->frames, frame);
+    bool ours = eth_equal(eth->to, nic->mac);
+    if (ours || station_find(clients, nic->index, eth->to)) {
+        join_copy(&clients->joined[nic->index], frame, 0); /* captures see it, too */
+        if (ours)
+            join_local(clients, frame);
+        else
+            frame_free(&core->frames, frame);
     } else {
         struct frame *copy = eth_is_group(eth->to) ? frame_alloc(&core->frames) : NULL;
         if (copy) {

@@ -286,7 +286,7 @@ int op_status_read(struct client *client, struct call *call)
     _Static_assert((int)PHASE_COUNT <= (int)PIGLET_PHASES_MAX, "the ABI has room for every phase");
     struct piglet_status_entry entry = {
         .now_ns = core->now_ns,
-        .boot = SHARED_LOAD(client->header->boot),
+        .boot = client->boot,
         .nics = core->nic_count,
         .services = core->service_count,
         .clients = core->clients->attached,

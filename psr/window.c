@@ -51,6 +51,24 @@ static uint32_t window_features(const struct client *client)
            (window->driver->wake ? PIGLET_FEATURE_WAKE : 0);
 }
 
+/* What is the kernel's to say about the window. Said again when clients come and go: the last one may
+ * have written anything over it. */
+static void window_describe(struct client *client)
+{
+    const struct window *window = client->window;
+    struct piglet_window *header = client->header;
+    size_t bytes =
+        window->bytes < PIGLET_WINDOW_BYTES_MAX ? window->bytes : PIGLET_WINDOW_BYTES_MAX;
+    header->abi_major = PIGLET_ABI_MAJOR;
+    header->abi_minor = PIGLET_ABI_MINOR;
+    header->features = window_features(client);
+    header->boot = client->boot;
+    header->bytes = bytes;
+    header->client = client->number;
+    window_divide(client, bytes);
+    SHARED_PUBLISH(header->magic, PIGLET_MAGIC);
+}
+
 int window_open(struct core *core, struct window *window)
 {
     struct clients *clients = core->clients;
@@ -73,19 +91,10 @@ int window_open(struct core *core, struct window *window)
         clients->unbelled_number[clients->unbelled++] = client->number;
 
     struct piglet_window *header = client->header;
-    uint64_t boot = SHARED_LOAD(header->boot) + 1; /* of whoever had this memory last */
+    client->boot = SHARED_LOAD(header->boot) + 1; /* of whoever had this memory last */
     SHARED_STORE(header->magic, 0);
     memset(header, 0, PIGLET_PAGE);
-    size_t bytes =
-        window->bytes < PIGLET_WINDOW_BYTES_MAX ? window->bytes : PIGLET_WINDOW_BYTES_MAX;
-    header->abi_major = PIGLET_ABI_MAJOR;
-    header->abi_minor = PIGLET_ABI_MINOR;
-    header->features = window_features(client);
-    header->boot = boot;
-    header->bytes = bytes;
-    header->client = client->number;
-    window_divide(client, bytes);
-    SHARED_PUBLISH(header->magic, PIGLET_MAGIC);
+    window_describe(client);
     return 0;
 }
 
@@ -156,13 +165,14 @@ static void attachment_begin(struct client *client, uint32_t attach)
     client->attached = attach;
     client->next_chain = 1;
     client->cancel = 0;
-    client->waiting = false;
+    client->waiting = client->cancelling = false;
     client->events_written = client->events_taken = client->events_reserved = 0;
     client->requests = client->chains = client->failed = client->undone = client->lies = 0;
     client->time_ns = 0;
     client->beat = SHARED_LOAD(header->client_heartbeat);
     client->beat_ns = client->core->now_ns;
     client->chain.active = false;
+    window_describe(client);
     attachment_name(client);
     memset(client->post, 0, (client->post_mask + 1) * sizeof *client->post);
     memset(client->event, 0, (client->event_mask + 1) * sizeof *client->event);
@@ -186,6 +196,7 @@ void client_detach(struct client *client)
     client->chain.active = false;
     capabilities_stop(client);
     clients->attached--;
+    window_describe(client);
     SHARED_STORE(client->header->polled, 0);
     SHARED_PUBLISH(client->header->attached, 0);
 }

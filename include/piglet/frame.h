@@ -35,7 +35,7 @@ struct piglet_ring {
     /* Kernel. */
     uint32_t slots; /* 128: set by Make_Frameset */
     uint32_t reserved2;
-    uint64_t dropped; /* 136: receive: frames that found no slot free */
+    uint64_t dropped; /* 136: receive: frames that found no slot free, or fit none */
     uint64_t refused; /* 144: transmit: frames that may not be sent, or could not */
     uint32_t reserved3[10];
 };

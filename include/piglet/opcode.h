@@ -28,9 +28,9 @@ enum piglet_want {
  * right:  what the first capability among the arguments must carry; any behind it must carry USE.
  * undo:   what happens to its effect when an ATOMIC chain fails behind it.
  * cost:   how its work is bounded.
- * errors: its own, "NAME: when; NAME: when". Those of the checks before it come in addition:
- *         ARGUMENT; and where it takes a capability, CAPABILITY, TYPE (but for ANY) and DENIED
- *         (where a right is wanted). */
+ * errors: its own, "NAME: when; NAME: when"; "any: when" for those of a driver or service. Those of
+ *         the checks before it come in addition: ARGUMENT; and where it takes a capability,
+ *         CAPABILITY, TYPE (but for ANY) and DENIED (where a right is wanted). */
 #define PIGLET_OPCODES(X)                                                                          \
     X(NOP, 0, "Nop", "0", (NONE, NONE, NONE, NONE), ("", "", "", ""), NONE, "nothing to undo",     \
       "constant", "", "Does nothing; for measuring, and to carry an event.")                       \
@@ -54,8 +54,8 @@ enum piglet_want {
     X(CAP_COPY, 5, "Cap_Copy", "capability", (NEW, ANY, NUMBER, NONE),                             \
       ("capability", "original", "rights", ""), COPY, "the copy is dropped",                       \
       "the client's capabilities",                                                                 \
-      "RANGE: no such rights; DENIED: rights the original lacks; LIMIT: 256 capabilities, or a "   \
-      "copy of a copy eight times over",                                                           \
+      "RANGE: no such rights; DENIED: rights the original lacks; LIMIT: 256 capabilities, or "     \
+      "copies of copies more than 8 deep",                                                         \
       "Another name for the same object, with the rights named and no others.")                    \
     X(CAP_DROP, 6, "Cap_Drop", "0", (ANY, NONE, NONE, NONE), ("capability", "", "", ""), NONE,     \
       "dropped only when the chain has succeeded", "the client's capabilities",                    \
@@ -100,8 +100,8 @@ enum piglet_want {
       "constant; the nic's filter is set",                                                         \
       "NOT_FOUND: no such nic; INVALID: the frameset has a peer, a port or a nic, or is "          \
       "started, or the address is of a group or zero; RANGE: more than 48 bits; EXISTS: the "      \
-      "address is the nic's or another station's; FULL: 8 have joined the nic; UNSUPPORTED, "      \
-      "DEVICE and others: the nic cannot receive that",                                            \
+      "address is the nic's or another station's; FULL: 8 have joined the nic; UNSUPPORTED: the "  \
+      "nic has no filter; any: its driver cannot set it",                                          \
       "With a MAC address: the frameset is a station of its own on the nic's wire: frames to "     \
       "that address and to groups come, and what it sends leaves from it, or goes to Piglet "      \
       "itself. Without: a copy of every frame received and sent, nothing can be sent.")            \
@@ -130,7 +130,7 @@ enum piglet_want {
       "Takes a route away that Route_Add or the configuration made.")                              \
     X(SERVICE_START, 18, "Service_Start", "1 when it ran already", (SYSTEM, NUMBER, NONE, NONE),   \
       ("system", "service", "", ""), CONFIG, "stopped again", "the service's start",               \
-      "NOT_FOUND: no such service; and what the service's start fails with",                       \
+      "NOT_FOUND: no such service; any: what its start fails with",                                \
       "Starts a service, by its number in Service_List.")                                          \
     X(SERVICE_STOP, 19, "Service_Stop", "1 when it was stopped already",                           \
       (SYSTEM, NUMBER, NONE, NONE), ("system", "service", "", ""), CONFIG,                         \
