@@ -29,11 +29,14 @@ PCI_DRIVER_SOURCES := $(sort $(wildcard drivers/intel/*.c drivers/e1000/*.c driv
 QUIET = $(if $(V),,@echo "  $(@F)";)
 
 .PHONY: all help packages run test unit check-boot fuzz bench check format clean soak
-all: x86_64 hosted
+all: x86_64 hosted tools
 
 include arch/x86_64/machine.mk
 include arch/hosted/machine.mk
 include client/client.mk
+include tools/pigctl/pigctl.mk
+include tools/pigtap/pigtap.mk
+include tools/psr-doc.mk
 include tests/tests.mk
 include bench/bench.mk
 
@@ -41,20 +44,25 @@ include bench/bench.mk
 x86_64: $(BUILD)/x86_64/piglet.elf
 hosted: $(BUILD)/hosted/piglet
 
+.PHONY: tools
+tools: pigctl pigtap client
+
 # ---- what people type ----------------------------------------------------------------------------
 
 # Boots it with a Linux host on the same wire, and pings. APPEND='words' adds to the command line.
 run: $(BUILD)/x86_64/piglet.elf
 	@tools/run-qemu --demo --append "$(APPEND)"
 
+UNIT_SUITES = $(foreach suite,unit service psr client,--unit '$(BUILD)/test/$(suite)/test_*')
+
 # Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
-test: x86_64 hosted $(BUILD)/hosted-san/piglet tests fuzzers
-	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*' --unit '$(BUILD)/test/psr/test_*' --boot \
+test: x86_64 hosted $(BUILD)/hosted-san/piglet tools tests fuzzers
+	@tests/run $(UNIT_SUITES) --boot \
 		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),60)
 
 # The quick part: a few seconds.
 unit: tests
-	@tests/run --unit '$(BUILD)/test/unit/test_*' --unit '$(BUILD)/test/service/test_*' --unit '$(BUILD)/test/psr/test_*'
+	@tests/run $(UNIT_SUITES)
 
 fuzz: fuzzers
 	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),600)

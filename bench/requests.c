@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -59,6 +60,7 @@ static const char *kernel_start(struct bench *bench, const char *line)
     if (bench->pid < 0)
         return "fork failed";
     if (bench->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* however this program ends */
         bench_unpin(&bench->cores);
         execl(bench->kernel, bench->kernel, "--cpu", cpu, "--memory", "256", "--window",
               bench->socket, "--", line, "console=none", (char *)NULL);

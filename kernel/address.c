@@ -74,11 +74,12 @@ static struct route address_route_default(const struct address *address)
 }
 
 /* The subnet's own routes: the link, and its broadcast. */
-static int address_link_add(struct route_table *table, const struct address *address)
+static int address_link_add(struct route_table *table, const struct address *address, uint8_t nic)
 {
     if (address->length == 32 || address_shares_subnet(table, address))
         return 0;
     struct route link = address_route_link(address), broadcast = address_route_broadcast(address);
+    link.nic = broadcast.nic = nic;
     int error = route_add(table, &link);
     if (error < 0)
         return error;
@@ -101,7 +102,7 @@ static void address_link_delete(struct route_table *table, const struct address 
 
 /* Puts a checked address into a free entry, with its routes. */
 static int address_put(struct route_table *table, struct address *address,
-                       const struct address *from)
+                       const struct address *from, uint8_t link_nic)
 {
     *address = *from;
     struct route local = address_route_local(address);
@@ -109,7 +110,7 @@ static int address_put(struct route_table *table, struct address *address,
     int error = address->state == ADDRESS_DUPLICATE ? 0 : route_add(table, &local);
     if (error < 0)
         goto no_local;
-    error = address_link_add(table, address);
+    error = address_link_add(table, address, link_nic);
     if (error < 0)
         goto no_link;
     if (address->gateway)
@@ -142,13 +143,21 @@ int address_add(struct route_table *table, uint8_t nic, uint32_t ip, uint8_t len
         .ip = ip, .gateway = gateway, .length = length, .nic = nic, .state = ADDRESS_TENTATIVE};
     for (unsigned i = 0; i < ADDRESSES_MAX; i++)
         if (!table->address[i].ip)
-            return address_put(table, &table->address[i], &from);
+            return address_put(table, &table->address[i], &from, nic);
     return ERR_FULL;
 }
 
-int address_restore(struct route_table *table, unsigned index, const struct address *address)
+uint8_t address_link_nic(const struct route_table *table, const struct address *address)
 {
-    return address_put(table, &table->address[index], address);
+    struct route wanted = address_route_link(address);
+    const struct route *link = route_find(table, wanted.prefix, wanted.length);
+    return link ? link->nic : address->nic;
+}
+
+int address_restore(struct route_table *table, unsigned index, const struct address *address,
+                    uint8_t link_nic)
+{
+    return address_put(table, &table->address[index], address, link_nic);
 }
 
 bool address_has_route(const struct route_table *table, uint32_t prefix, uint8_t length)

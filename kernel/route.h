@@ -100,8 +100,14 @@ int address_add(struct route_table *table, uint8_t nic, uint32_t ip, uint8_t len
 /* ERR_NOT_FOUND. */
 int address_delete(struct route_table *table, uint32_t ip);
 
-/* Puts back what address_delete just took from entry `index`, as it was. */
-int address_restore(struct route_table *table, unsigned index, const struct address *address);
+/* The nic of the link that an address's subnet is on: another than the address's own where two nics
+ * have addresses in one subnet. */
+uint8_t address_link_nic(const struct route_table *table, const struct address *address);
+
+/* Puts back what address_delete just took from entry `index`, as it was; link_nic is what
+ * address_link_nic said. */
+int address_restore(struct route_table *table, unsigned index, const struct address *address,
+                    uint8_t link_nic);
 
 /* Whether a route came with an address, as its link or by its gateway, and goes with it. */
 bool address_has_route(const struct route_table *table, uint32_t prefix, uint8_t length);

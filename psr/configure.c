@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "kernel/chain.h"
-#include "psr/client.h"
+#include "psr/frameset.h"
 
 enum { TEXT_MAX = 96 }; /* "key=value" */
 
@@ -63,7 +63,8 @@ static void address_deleted_undo(struct client *client, struct undo *undo)
                               .length = (uint8_t)undo->value[2],
                               .nic = (uint8_t)(undo->value[2] >> 8),
                               .state = (uint8_t)(undo->value[2] >> 16)};
-    int error = address_restore(&client->core->routes, (unsigned)undo->value[3], &address);
+    int error = address_restore(&client->core->routes, (unsigned)undo->value[3], &address,
+                                (uint8_t)(undo->value[2] >> 24));
     if (error < 0)
         undo_failed(client, address.ip, address.length, error);
 }
@@ -78,12 +79,13 @@ int op_address_delete(struct client *client, struct call *call)
     if (!address)
         return ERR_NOT_FOUND;
     struct undo *undo = undo_add(client);
-    *undo = (struct undo){
-        .undo = address_deleted_undo,
-        .commit = address_deleted_commit,
-        .value = {address->ip, address->gateway,
-                  address->length | (uint64_t)address->nic << 8 | (uint64_t)address->state << 16,
-                  (uint64_t)(address - routes->address)}};
+    *undo = (struct undo){.undo = address_deleted_undo,
+                          .commit = address_deleted_commit,
+                          .value = {address->ip, address->gateway,
+                                    address->length | (uint64_t)address->nic << 8 |
+                                        (uint64_t)address->state << 16 |
+                                        (uint64_t)address_link_nic(routes, address) << 24,
+                                    (uint64_t)(address - routes->address)}};
     return address_delete(routes, address->ip);
 }
 
@@ -173,9 +175,17 @@ static struct service_self *service_numbered(struct core *core, uint64_t number)
     return number < core->service_count ? &core->service[number] : NULL;
 }
 
+/* That of the clients is called only while there are framesets. */
+static int service_start(struct client *client, struct service_self *self)
+{
+    int error = chain_service_start(client->core, self);
+    deliver_changed(client->core->clients);
+    return error;
+}
+
 static void service_start_again(struct client *client, struct undo *undo)
 {
-    chain_service_start(client->core, undo->object);
+    service_start(client, undo->object);
 }
 
 static void service_stop_again(struct client *client, struct undo *undo)
@@ -192,7 +202,7 @@ int op_service_start(struct client *client, struct call *call)
     call->result = self->running;
     if (self->running)
         return 0;
-    int error = chain_service_start(client->core, self);
+    int error = service_start(client, self);
     if (error < 0)
         return error;
     struct undo *undo = undo_add(client);
