@@ -268,6 +268,7 @@ static bool chain_take(struct client *client)
     chain->room = 1;
     chain->atomic = chain->cancelled = chain->broken = false;
     chain->length = chain->done = chain->root = 0;
+    chain->cost = 0;
     chain->error = 0;
     chain->next = PIGLET_NEXT_NONE;
     return true;
@@ -408,6 +409,11 @@ unsigned chain_run_slice(struct client *client, unsigned budget)
             }
             spent += cost;
             client->requests++;
+            chain->cost += cost;
+            if (chain->atomic && chain->cost > ATOMIC_COST_MAX) {
+                chain_failure(chain, ERR_LIMIT, chain->length);
+                chain->next = PIGLET_NEXT_NONE;
+            }
         } while (chain->next != PIGLET_NEXT_NONE && (chain->atomic || spent < budget));
         if (chain->next == PIGLET_NEXT_NONE)
             chain_end(client);

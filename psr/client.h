@@ -20,9 +20,10 @@ enum {
     SLICE_REQUESTS = 64, /* of one client before the next has its turn */
     TURN_REQUESTS = 256, /* of all clients before frames have theirs; a heavy one counts as eight */
     SLICE_FRAMES = BATCH_MAX,
-    MARKS_COST = 4,  /* a walk over all of a client's capabilities, in requests */
-    TABLE_COST = 8,  /* filling in a page of a table */
-    ACTIVE_US = 200, /* how long a window is polled in every turn after its last work */
+    ATOMIC_COST_MAX = 256, /* of one ATOMIC chain, in requests: nothing else runs inside it */
+    MARKS_COST = 4,        /* a walk over all of a client's capabilities, in requests */
+    TABLE_COST = 8,        /* filling in a page of a table */
+    ACTIVE_US = 200,       /* how long a window is polled in every turn after its last work */
     SWEEP_TICK_US = 1000,
     SWEEP_TICKS = PIGLET_SWEEP_MS * 1000 / SWEEP_TICK_US,
     PORT_EPHEMERAL = 49152, /* RFC 6335 6: the first dynamic port */
@@ -128,6 +129,7 @@ struct chain_run {
     uint8_t done;
     uint8_t root; /* first failure */
     int8_t error;
+    unsigned cost; /* so far, in requests */
     uint16_t next; /* request to take next; PIGLET_NEXT_NONE: the chain is at its end */
     uint32_t room; /* events that must fit before an ATOMIC chain that was short of it begins */
     uint64_t cookie;
@@ -207,8 +209,8 @@ struct call {
 struct clients {
     struct core *core;
     unsigned limit, open, attached, open_hint;
-    struct client *client;        /* limit of them */
-    struct piglet_bell *bell;     /* NULL: none */
+    struct client *client;    /* limit of them */
+    struct piglet_bell *bell; /* NULL: none */
     void *driver_state[WINDOW_DRIVERS_MAX];
     struct service_self *service; /* the receive handler's instance */
     uint64_t sweep_due_ns;

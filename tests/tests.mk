@@ -8,10 +8,14 @@ SIM_SOURCES = $(KERNEL_SOURCES) $(PCI_DRIVER_SOURCES) $(wildcard tests/sim/*.c t
 # What of the machines can be tested on any.
 SIM_SOURCES += arch/x86_64/acpi.c arch/x86_64/start_info.c services/TEMPLATE.c
 
+# What fuzzers share.
+FUZZ_SHARED = tests/psr/invariants.c tests/fuzz/guess.c tests/fuzz/recipes.c tests/fuzz/mutate.c
+
 SIM_OBJECTS  = $(SIM_SOURCES:%.c=$(BUILD)/test/obj/%.o)
-FUZZ_OBJECTS = $(SIM_SOURCES:%.c=$(BUILD)/fuzz/obj/%.o)
+FUZZ_OBJECTS = $(SIM_SOURCES:%.c=$(BUILD)/fuzz/obj/%.o) $(FUZZ_SHARED:%.c=$(BUILD)/fuzz/obj/%.o)
 
 UNIT_TESTS    = $(patsubst tests/unit/%.c,$(BUILD)/test/unit/%,$(wildcard tests/unit/test_*.c))
+PSR_TESTS     = $(patsubst tests/psr/%.c,$(BUILD)/test/psr/%,$(wildcard tests/psr/test_*.c))
 SERVICE_TESTS = $(patsubst tests/service/%.c,$(BUILD)/test/service/%,$(wildcard tests/service/test_*.c))
 FUZZERS       = $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -21,7 +25,10 @@ $(BUILD)/test/obj/%.o: %.c | packages
 
 $(BUILD)/fuzz/obj/%.o: %.c | packages
 	@mkdir -p $(@D)
-	$(QUIET)$(CLANG) $(TEST_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+	$(QUIET)$(CLANG) $(TEST_CFLAGS) $(SANITIZE) $(FUZZ_COVERAGE) -MMD -MP -c -o $@ $<
+
+FUZZ_COVERAGE = -fsanitize=fuzzer-no-link
+$(FUZZ_SHARED:%.c=$(BUILD)/fuzz/obj/%.o): FUZZ_COVERAGE = # checks are no code to be explored
 
 $(BUILD)/test/libsim.a: $(SIM_OBJECTS)
 	$(QUIET)rm -f $@; ar rcs $@ $^
@@ -37,14 +44,41 @@ $(BUILD)/test/service/%: $(BUILD)/test/obj/tests/service/%.o $(BUILD)/test/libsi
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(SANITIZE) -o $@ $< $(BUILD)/test/libsim.a -lcmocka
 
+# They share a client, which only they link with: it fails tests, so it needs cmocka.
+PSR_SHARED = $(patsubst %.c,$(BUILD)/test/obj/%.o,$(filter-out tests/psr/test_%,$(wildcard tests/psr/*.c)))
+
+$(BUILD)/test/psr/%: $(BUILD)/test/obj/tests/psr/%.o $(PSR_SHARED) $(BUILD)/test/libsim.a
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(SANITIZE) -o $@ $< $(PSR_SHARED) $(BUILD)/test/libsim.a -lcmocka
+
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libsim.a
 	@mkdir -p $(@D)
-	$(QUIET)$(CLANG) $(SANITIZE) -fsanitize=fuzzer -o $@ $< $(BUILD)/fuzz/libsim.a
+	$(QUIET)$(CLANG) $(SANITIZE) -fsanitize=fuzzer $(FUZZ_LINK) -o $@ $< $(BUILD)/fuzz/libsim.a
 
-.PHONY: tests fuzzers
-tests: $(UNIT_TESTS) $(SERVICE_TESTS)
+$(BUILD)/fuzz/fuzz_chain: FUZZ_LINK = -Wl,-u,LLVMFuzzerCustomMutator # mutate.c
+
+# A kernel whose windows are rewritten while it runs, with ASan and UBSan, and with TSan.
+RACE_SOURCES = tests/fuzz/race_window.c tests/fuzz/guess.c tests/fuzz/recipes.c tests/psr/invariants.c
+
+$(BUILD)/tsan/obj/%.o: %.c | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(TEST_CFLAGS) -fsanitize=thread -Wno-tsan -MMD -MP -c -o $@ $<
+
+$(BUILD)/race/race_window: $(RACE_SOURCES:%.c=$(BUILD)/test/obj/%.o) $(BUILD)/test/libsim.a
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(SANITIZE) -pthread -o $@ $^
+
+$(BUILD)/race/race_window_tsan: $(RACE_SOURCES:%.c=$(BUILD)/tsan/obj/%.o) $(SIM_SOURCES:%.c=$(BUILD)/tsan/obj/%.o)
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) -fsanitize=thread -pthread -o $@ $^
+
+races: $(BUILD)/race/race_window $(BUILD)/race/race_window_tsan
+
+.PHONY: tests fuzzers races
+tests: $(UNIT_TESTS) $(SERVICE_TESTS) $(PSR_TESTS) $(CLIENT_TESTS)
 fuzzers: $(FUZZERS)
 .SECONDARY: $(UNIT_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) $(SERVICE_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) \
+	$(PSR_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) $(PSR_SHARED) \
 	$(FUZZERS:$(BUILD)/fuzz/%=$(BUILD)/fuzz/obj/tests/fuzz/%.o)
 
 -include $(SIM_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d) $(wildcard $(BUILD)/*/obj/tests/*/*.d)

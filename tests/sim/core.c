@@ -17,7 +17,8 @@ struct wire_queue {
 
 static struct wire {
     struct nic *nic;
-    bool full;
+    struct nic_filter filter;
+    bool full, filter_fails;
     struct wire_queue in, out;
 } wire[NICS_MAX];
 
@@ -100,10 +101,13 @@ static void wire_interrupts(struct nic *nic, bool on)
     (void)nic, (void)on;
 }
 
-/* Whatever is put on the wire comes in already. */
+/* Whatever is put on the wire comes in already: what is wanted is kept for the test to look at. */
 static int wire_filter(struct nic *nic, const struct nic_filter *filter)
 {
-    (void)nic, (void)filter;
+    struct wire *mine = nic->driver_state;
+    if (mine->filter_fails)
+        return ERR_TIMEOUT;
+    mine->filter = *filter;
     return 0;
 }
 
@@ -125,8 +129,11 @@ struct core *sim_start(unsigned nics, const char *line)
 {
     static char spec[NICS_MAX][16];
     sim_reset();
-    for (unsigned i = 0; i < NICS_MAX; i++)
-        wire[i].in.count = wire[i].out.count = wire[i].full = 0;
+    for (unsigned i = 0; i < NICS_MAX; i++) {
+        wire[i].in.count = wire[i].out.count = 0;
+        wire[i].full = wire[i].filter_fails = false;
+        wire[i].filter = (struct nic_filter){.promiscuous = false};
+    }
     for (unsigned i = 0; i < nics; i++) {
         struct arch_device device = {.bus = ARCH_BUS_HOST, .host = spec[i]};
         snprintf(spec[i], sizeof spec[i], "wire:%u", i);
@@ -189,6 +196,18 @@ void sim_wire_full(struct core *core, unsigned nic, bool full)
 {
     (void)core;
     wire[nic].full = full;
+}
+
+const struct nic_filter *sim_filter(const struct core *core, unsigned nic)
+{
+    (void)core;
+    return &wire[nic].filter;
+}
+
+void sim_filter_fails(struct core *core, unsigned nic, bool fails)
+{
+    (void)core;
+    wire[nic].filter_fails = fails;
 }
 
 void sim_link(struct core *core, unsigned nic, bool up)

@@ -67,6 +67,12 @@ void sim_advance_us(struct core *core, uint64_t delay_us);
 /* Makes the wire refuse to take frames (ring full) from now on, or accept them again. */
 void sim_wire_full(struct core *core, unsigned nic, bool full);
 
+/* What the wire's filter was last set to. */
+const struct nic_filter *sim_filter(const struct core *core, unsigned nic);
+
+/* Makes setting it fail from now on, or succeed again. */
+void sim_filter_fails(struct core *core, unsigned nic, bool fails);
+
 void sim_link(struct core *core, unsigned nic, bool up);
 
 /* A counter's value by name; a name that is not there fails the test (aborts). */

@@ -347,7 +347,10 @@ static int top_loop(struct session *session, struct view *view)
             view_draw(view);
             continue;
         }
-        error = piglet_alive(session->piglet) ? sample_take(session->piglet, &now) : ERR_CANCELLED;
+        error = piglet_alive(session->piglet) ? 0 : ERR_CANCELLED;
+        if (error)
+            break;
+        error = sample_take(session->piglet, &now);
         if (error) {
             sample_free(&now);
             break;

@@ -231,7 +231,7 @@ static void rejoin(struct pigtap *pigtap)
             usleep(RETRY_US);
         }
     }
-    pigtap->counts.restarts++;
+    pigtap->counts.restarts += !error;
 }
 
 /* ---- frames --------------------------------------------------------------------------------- */
