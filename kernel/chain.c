@@ -84,6 +84,19 @@ void chain_service_stop(struct core *core, struct service_self *self)
         self->service->stop(self);
 }
 
+int chain_service_load(struct service_self *self, const uint8_t *table, size_t bytes)
+{
+    if (!self->service->load)
+        return ERR_UNSUPPORTED;
+    if (bytes > self->service->table_max)
+        return ERR_RANGE;
+    self->load_error_at = 0;
+    int error = self->service->load(self, table, bytes);
+    if (error == 0)
+        self->service->swap(self);
+    return error;
+}
+
 /* Moves the frames of the wanted kinds from `batch` to `wanted`, in order. */
 static void chain_split(struct batch *batch, struct batch *wanted, unsigned kinds)
 {
@@ -279,6 +292,29 @@ void service_timer_arm(struct service_self *self, struct service_timer *timer, u
     timer_arm(&core->timers, &timer->timer, due_ns);
     if (due_ns < core->timers_due_ns)
         core->timers_due_ns = due_ns;
+}
+
+void *service_memory(struct service_self *self, size_t bytes)
+{
+    (void)self;
+    return arch_memory_take(bytes, FRAME_METADATA);
+}
+
+int service_address_add(struct service_self *self, unsigned nic, uint32_t ip, uint8_t length,
+                        uint32_t gateway)
+{
+    int error = address_add(&self->core->routes, (uint8_t)nic, ip, length, gateway);
+    if (error == 0)
+        chain_notice(self->core, SERVICE_ADDRESS_ADDED, ip);
+    return error;
+}
+
+int service_address_delete(struct service_self *self, uint32_t ip)
+{
+    int error = address_delete(&self->core->routes, ip);
+    if (error == 0)
+        chain_notice(self->core, SERVICE_ADDRESS_REMOVED, ip);
+    return error;
 }
 
 void service_address_state(struct service_self *self, uint32_t ip, enum address_state state)

@@ -44,6 +44,10 @@ void chain_flush(struct core *core);
 /* Takes up yielded and requeued frames; returns how many. */
 unsigned chain_yielded(struct core *core);
 
+/* Loads a table into a service, and puts it in force. ERR_UNSUPPORTED: it takes none. ERR_RANGE: too
+ * long. Else load's. */
+int chain_service_load(struct service_self *self, const uint8_t *table, size_t bytes);
+
 /* Tells every running service. */
 void chain_notice(struct core *core, enum service_notice what, uint32_t about);
 

@@ -100,6 +100,16 @@ struct service {
      * place *next on, which moves behind it; 0 is the first. False: there are no more. An empty line
      * says "nothing among the SERVICE_SHOW_BUDGET I looked at, ask again". */
     bool (*show)(struct service_self *self, unsigned *next, char *text, size_t room);
+
+    /* A table from outside, such as a firewall's rules: at most table_max bytes of a form that the
+     * service's header in include/piglet/ defines. load checks all of it (the bytes are the kernel's
+     * own copy, and stay as they are until load returns) and builds what is needed in the spare
+     * half of its memory; on an error nothing has changed, and self->load_error_at says which byte
+     * was wrong. swap puts the spare half in force and makes the former one the spare, so that
+     * swapping again takes it back. Running or not. */
+    size_t table_max; /* 0: the service takes none */
+    int (*load)(struct service_self *self, const uint8_t *table, size_t bytes);
+    void (*swap)(struct service_self *self);
 };
 
 /* ---- frames ------------------------------------------------------------------------------- */
@@ -211,6 +221,11 @@ static inline void service_timer_cancel(struct service_self *self, struct servic
     timer_cancel(&self->core->timers, &timer->timer);
 }
 
+/* ---- memory -------------------------------------------------------------------------------- */
+
+/* Zeroed memory for good: for start and load, the first time they need it. NULL: not enough. */
+void *service_memory(struct service_self *self, size_t bytes);
+
 /* ---- the network as configured -------------------------------------------------------------- */
 
 static inline unsigned service_nic_count(const struct service_self *self)
@@ -244,6 +259,12 @@ static inline uint32_t service_source(const struct service_self *self, unsigned 
 {
     return address_source(&self->core->routes, (uint8_t)nic, peer);
 }
+
+/* Gives a nic an address, or takes one away, and tells all services (this one too). Errors: those of
+ * address_add and address_delete. Not from inside a notice. */
+int service_address_add(struct service_self *self, unsigned nic, uint32_t ip, uint8_t length,
+                        uint32_t gateway);
+int service_address_delete(struct service_self *self, uint32_t ip);
 
 /* Duplicate address detection speaks here. */
 void service_address_state(struct service_self *self, uint32_t ip, enum address_state state);
