@@ -57,7 +57,7 @@ UNIT_SUITES = $(foreach suite,unit service psr client,--unit '$(BUILD)/test/$(su
 
 # Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
 test: x86_64 hosted $(BUILD)/hosted-san/piglet tools tests fuzzers
-	@tests/run $(UNIT_SUITES) --boot \
+	@tests/run $(UNIT_SUITES) --pytest tests/client --boot \
 		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),60)
 
 # The quick part: a few seconds.

@@ -16,7 +16,7 @@ enum {
     LOOK_S = 1,
     WAIT_US = 5000000,
     CHAINS_SHOWN = 64, /* as many as lie in the post ring of any window so far */
-    CHAIN_TEXT_ROOM = 192,
+    REQUEST_TEXT_ROOM = 256,
     DEMO_PAGES = 12,
 };
 
@@ -99,7 +99,7 @@ static int snapshot_read(struct snapshot *snapshot, int fd)
 static int snapshot_own(struct snapshot *snapshot, struct piglet *piglet)
 {
     const struct piglet_window *window = piglet_window(piglet);
-    snapshot->bytes = window->data_offset;
+    snapshot->bytes = window->data_offset > PIGLET_PAGE ? window->data_offset : PIGLET_PAGE;
     snapshot->memory = malloc(snapshot->bytes);
     if (!snapshot->memory)
         return ERR_NO_MEMORY;
@@ -115,6 +115,16 @@ static bool chain_ended(const struct snapshot *snapshot, uint32_t chain)
     return snapshot->ended && snapshot->ended - chain < UINT32_MAX / 2;
 }
 
+/* Two blanks stand between what was asked and what became of it. */
+static void put_request(struct output *output, const char *text)
+{
+    const char *outcome = strstr(text, "  ");
+    if (!outcome)
+        outcome = text + strlen(text);
+    put_text(output, "request", text, (size_t)(outcome - text));
+    put_word(output, "outcome", outcome + strspn(outcome, " "));
+}
+
 /* Its requests, as far as they are still those of this chain. */
 static void chain_show(const struct snapshot *snapshot, const struct piglet_request *first,
                        struct output *output)
@@ -123,7 +133,7 @@ static void chain_show(const struct snapshot *snapshot, const struct piglet_requ
     uint32_t chain = first->post;
     bool ended = chain_ended(snapshot, chain);
     for (unsigned at = 1; at <= PIGLET_CHAIN_MAX; at++) {
-        char text[CHAIN_TEXT_ROOM];
+        char text[REQUEST_TEXT_ROOM];
         bool ours = request.status.state && request.status.sequence == (uint8_t)chain;
         if (ended && !ours)
             break; /* its place was used again */
@@ -134,7 +144,7 @@ static void chain_show(const struct snapshot *snapshot, const struct piglet_requ
         put_count(output, "chain", chain);
         put_count(output, "at", at);
         put_word(output, "flags", at == 1 && request.flags & PIGLET_ATOMIC ? "atomic" : "");
-        put_word(output, "request", text);
+        put_request(output, text);
         if (request.next >= snapshot->window->request_count)
             break;
         request = snapshot->request[request.next];
@@ -151,7 +161,7 @@ static int chain_order(const void *left, const void *right)
 static void snapshot_show(const struct snapshot *snapshot, const struct session *session)
 {
     const struct piglet_window *window = snapshot->window;
-    const struct piglet_request *chains[CHAINS_SHOWN];
+    const struct piglet_request *chains[CHAINS_SHOWN] = {NULL};
     char name[PIGLET_NAME_MAX + 1];
     struct output output;
     unsigned count = 0;

@@ -88,6 +88,7 @@ int show_status(struct session *session, int count, char **words)
 
 /* ---- nics, clients --------------------------------------------------------------------------- */
 
+/* Of what is wider than a screen, people see what matters; programs see all. */
 static int nic_row(const void *entry, void *context)
 {
     const struct piglet_nic_entry *nic = entry;
@@ -101,7 +102,8 @@ static int nic_row(const void *entry, void *context)
     put_bool(output, "link", nic->present && nic->link_up, "up", nic->present ? "down" : "gone");
     put_speed(output, "speed_mbps", nic->speed_mbps);
     put_word(output, "mac", mac);
-    put_count(output, "mtu", nic->mtu);
+    if (output->json)
+        put_count(output, "mtu", nic->mtu);
     put_count(output, "rx_frames", nic->rx_frames);
     put_bytes(output, "rx_bytes", nic->rx_bytes);
     put_count(output, "rx_errors", nic->rx_errors);
@@ -109,7 +111,8 @@ static int nic_row(const void *entry, void *context)
     put_count(output, "tx_frames", nic->tx_frames);
     put_bytes(output, "tx_bytes", nic->tx_bytes);
     put_count(output, "tx_errors", nic->tx_errors);
-    put_text(output, "device", nic->device, sizeof nic->device);
+    if (output->json)
+        put_text(output, "device", nic->device, sizeof nic->device);
     return 0;
 }
 
@@ -129,22 +132,28 @@ static int client_row(const void *entry, void *context)
     put_count(output, "client", client->client);
     put_text(output, "name", client->name, sizeof client->name);
     put_count(output, "pid", client->pid);
-    put_count(output, "capabilities", client->capabilities);
+    if (output->json)
+        put_count(output, "capabilities", client->capabilities);
     put_count(output, "framesets", client->framesets);
     put_count(output, "pages", client->pages);
-    put_count(output, "pages_total", client->pages_total);
+    if (output->json)
+        put_count(output, "pages_total", client->pages_total);
     put_count(output, "requests", client->requests);
-    put_count(output, "chains", client->chains);
+    if (output->json)
+        put_count(output, "chains", client->chains);
     put_count(output, "failed", client->failed);
-    put_count(output, "undone", client->undone);
-    put_count(output, "events", client->events);
+    if (output->json)
+        put_count(output, "undone", client->undone);
+    if (output->json)
+        put_count(output, "events", client->events);
     put_count(output, "lies", client->lies);
     put_count(output, "rx_frames", client->rx_frames);
     put_count(output, "tx_frames", client->tx_frames);
     put_count(output, "dropped", client->dropped);
     put_count(output, "refused", client->refused);
     put_time(output, "time_ns", client->time_ns);
-    put_bool(output, "waiting", client->waiting, "yes", "no");
+    if (output->json)
+        put_bool(output, "waiting", client->waiting, "yes", "no");
     return 0;
 }
 
