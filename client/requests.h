@@ -257,6 +257,23 @@ static inline int piglet_chain_status_read(struct piglet_chain *chain,
     return piglet_chain_read(chain, PIGLET_OP_STATUS_READ, memory, 0);
 }
 
+/* ---- services' tables -------------------------------------------------------------------------- */
+
+/* bytes of a table at the memory's beginning. The result is the load's number, for the swap. */
+static inline int piglet_chain_service_load(struct piglet_chain *chain, uint32_t service,
+                                            struct piglet_argument memory, uint64_t bytes)
+{
+    return piglet_chain_add(chain, PIGLET_OP_SERVICE_LOAD, piglet_chain_system(chain),
+                            piglet_number(service), memory, piglet_number(bytes));
+}
+
+static inline int piglet_chain_service_swap(struct piglet_chain *chain, uint32_t service,
+                                            struct piglet_argument load)
+{
+    return piglet_chain_add(chain, PIGLET_OP_SERVICE_SWAP, piglet_chain_system(chain),
+                            piglet_number(service), load, piglet_none());
+}
+
 /* ---- timers --------------------------------------------------------------------------------- */
 
 /* period_us 0: once. The cookie (piglet_chain_cookie) comes back in its events. */

@@ -91,10 +91,28 @@ int chain_service_load(struct service_self *self, const uint8_t *table, size_t b
     if (bytes > self->service->table_max)
         return ERR_RANGE;
     self->load_error_at = 0;
+    self->loaded = false; /* whatever was in the spare half is gone */
     int error = self->service->load(self, table, bytes);
-    if (error == 0)
-        self->service->swap(self);
-    return error;
+    if (error < 0)
+        return error;
+    self->loaded = true;
+    self->loads = (self->loads + 1) & INT32_MAX;
+    return (int)self->loads;
+}
+
+int chain_service_swap(struct service_self *self, uint64_t load)
+{
+    if (!self->loaded || load != self->loads)
+        return ERR_INVALID;
+    self->loaded = false;
+    self->service->swap(self);
+    return 0;
+}
+
+void chain_service_swap_back(struct service_self *self)
+{
+    self->loaded = true;
+    self->service->swap(self);
 }
 
 /* Moves the frames of the wanted kinds from `batch` to `wanted`, in order. */

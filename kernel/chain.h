@@ -44,9 +44,13 @@ void chain_flush(struct core *core);
 /* Takes up yielded and requeued frames; returns how many. */
 unsigned chain_yielded(struct core *core);
 
-/* Loads a table into a service, and puts it in force. ERR_UNSUPPORTED: it takes none. ERR_RANGE: too
- * long. Else load's. */
+/* Loads a table into a service: its number from 1, to be swapped in. ERR_UNSUPPORTED: it takes none.
+ * ERR_RANGE: too long. Else load's. */
 int chain_service_load(struct service_self *self, const uint8_t *table, size_t bytes);
+
+/* Puts the table of that load in force. ERR_INVALID: it is not the last, or swapped in already. */
+int chain_service_swap(struct service_self *self, uint64_t load);
+void chain_service_swap_back(struct service_self *self);
 
 /* Tells every running service. */
 void chain_notice(struct core *core, enum service_notice what, uint32_t about);

@@ -6,8 +6,12 @@
 #include "kernel/core.h"
 
 /* Takes memory for core->client_limit clients (0: as many as the windows there are may need), and
- * probes the windows. ERR_NO_MEMORY: there will be none. After nics and services are there. */
-int clients_start(struct core *core);
+ * probes the windows. Each boot module counts as a client. ERR_NO_MEMORY: there will be none. After
+ * nics and services are there. */
+int clients_start(struct core *core, unsigned modules);
+
+/* Applies the configurations among the boot modules. After clients_start. */
+void clients_modules(struct core *core, const struct arch_boot *boot);
 
 /* Whether a window driver is for the device, so that no nic driver need be. */
 bool clients_know(const struct arch_device *device);

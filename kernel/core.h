@@ -63,6 +63,8 @@ struct service_self {
     uint8_t index; /* in core->service, which is the order of the chains */
     bool wanted;   /* by configuration: run it once everything is there */
     bool running;
+    bool loaded;            /* a table is ready to be swapped in */
+    uint32_t loads;         /* tables taken so far */
     uint32_t load_error_at; /* byte of a table that load refused */
     struct {
         uint64_t *frames; /* handed to receive and transmit */

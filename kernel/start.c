@@ -118,8 +118,10 @@ struct core *core_start(const struct arch_boot *boot)
     nics_start(core);
     config_apply(core, boot->command_line);
     core_services_start(core);
-    if (clients_start(core) < 0)
+    if (clients_start(core, boot->module_count) < 0)
         log_write(&core->log, LOG_ERROR, "clients", "no memory for them: there will be none");
+    else if (core->clients)
+        clients_modules(core, boot);
     core_self_test(core);
     return core;
 }

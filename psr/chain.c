@@ -330,6 +330,7 @@ static void chain_end(struct client *client)
     client->next_chain++;
     client->chains++;
     ++*clients->chains;
+    *clients->requests += chain->length;
     *clients->cancelled += chain->cancelled;
     if (chain->error) {
         client->failed++;

@@ -234,6 +234,8 @@ struct clients {
     unsigned listed_count;          /* and those of them that received frames are matched with */
     struct frameset *listed[LISTED_MAX];
     uint16_t port_next;
+    uint8_t *table; /* a service's table while it is checked; NULL until the first one comes */
+    size_t table_room;
     unsigned undo_count;
     struct undo undo[UNDO_MAX];
     uint64_t *requests, *chains, *failed, *undone, *cancelled, *lies, *rx_frames, *tx_frames,
@@ -368,7 +370,7 @@ opcode_run op_cap_copy, op_cap_drop, op_cap_revoke; /* capability.c */
 opcode_run op_make_frameset, op_set_peer, op_frameset_start, op_frameset_stop, op_bind_port,
     op_join; /* frameset.c */
 opcode_run op_address_add, op_address_delete, op_route_add, op_route_delete, op_service_start,
-    op_service_stop, op_service_configure; /* configure.c */
+    op_service_stop, op_service_configure, op_service_load, op_service_swap; /* configure.c */
 opcode_run op_service_list, op_service_show, op_counter_read, op_log_read, op_nic_list,
     op_address_list, op_route_list, op_client_list, op_status_read; /* table.c */
 opcode_run op_timer_start, op_timer_stop;                           /* client_timer.c */

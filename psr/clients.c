@@ -284,9 +284,9 @@ bool clients_know(const struct arch_device *device)
 }
 
 /* Without anything that could give windows, no memory is spent on clients. */
-static unsigned clients_limit(const struct core *core)
+static unsigned clients_limit(const struct core *core, unsigned modules)
 {
-    unsigned limit = 0;
+    unsigned limit = modules ? 1 : 0; /* one is gone before the next one comes */
     if (core->client_limit)
         return core->client_limit;
     for (unsigned i = 0; i < core->device_count; i++)
@@ -295,9 +295,9 @@ static unsigned clients_limit(const struct core *core)
     return limit < PIGLET_CLIENTS_MAX ? limit : PIGLET_CLIENTS_MAX;
 }
 
-int clients_start(struct core *core)
+int clients_start(struct core *core, unsigned modules)
 {
-    unsigned limit = core->client_limit = clients_limit(core);
+    unsigned limit = core->client_limit = clients_limit(core, modules);
     struct service_self *service = chain_find(core, "clients");
     if (service)
         core->receive_kinds[service->index] = 0; /* until there is a frameset */

@@ -280,3 +280,71 @@ int op_service_configure(struct client *client, struct call *call)
     memcpy(&undo->value[1], former, strlen(former));
     return 0;
 }
+
+/* Room for a copy of the longest table, the first time one comes. */
+static uint8_t *table_copy(struct clients *clients, size_t bytes)
+{
+    if (!clients->table) {
+        size_t room = 0;
+        for (unsigned i = 0; i < clients->core->service_count; i++)
+            if (clients->core->service[i].service->table_max > room)
+                room = clients->core->service[i].service->table_max;
+        clients->table = arch_memory_take(room, FRAME_METADATA);
+        clients->table_room = clients->table ? room : 0;
+    }
+    return bytes <= clients->table_room ? clients->table : NULL;
+}
+
+static void swap_undo(struct client *client, struct undo *undo)
+{
+    (void)client;
+    chain_service_swap_back(undo->object);
+}
+
+/* An ATOMIC chain may swap and be undone, which needs the former table where it was: so nothing is
+ * loaded behind a swap in one. */
+static bool load_would_overwrite(const struct clients *clients, const struct service_self *self)
+{
+    for (unsigned i = 0; i < clients->undo_count; i++)
+        if (clients->undo[i].undo == swap_undo && clients->undo[i].object == self)
+            return true;
+    return false;
+}
+
+int op_service_load(struct client *client, struct call *call)
+{
+    struct clients *clients = client->core->clients;
+    struct service_self *self = service_numbered(client->core, call->value[1]);
+    const struct memory *memory = (const struct memory *)call->object[2];
+    uint64_t bytes = call->value[3];
+    if (!self)
+        return ERR_NOT_FOUND;
+    if (!self->service->load)
+        return ERR_UNSUPPORTED;
+    if (bytes > (uint64_t)memory->pages * PIGLET_PAGE || bytes > self->service->table_max)
+        return ERR_RANGE;
+    if (memory->user || load_would_overwrite(clients, self))
+        return ERR_BUSY;
+    call->cost += (unsigned)(bytes >> 10);
+    uint8_t *copy = table_copy(clients, bytes);
+    if (!copy)
+        return ERR_NO_MEMORY;
+    memcpy(copy, client->data + (size_t)memory->page * PIGLET_PAGE, bytes);
+    int load = chain_service_load(self, copy, bytes);
+    if (load > 0)
+        call->result = (uint64_t)load;
+    return load;
+}
+
+int op_service_swap(struct client *client, struct call *call)
+{
+    struct service_self *self = service_numbered(client->core, call->value[1]);
+    if (!self)
+        return ERR_NOT_FOUND;
+    int error = chain_service_swap(self, call->value[2]);
+    if (error < 0)
+        return error;
+    struct undo *undo = undo_add(client);
+    *undo = (struct undo){.undo = swap_undo, .object = self};
+    return 0;
+}

@@ -34,4 +34,6 @@ opcode_run *const opcode_runs[PIGLET_OP_COUNT] = {
     [PIGLET_OP_STATUS_READ] = op_status_read,
     [PIGLET_OP_TIMER_START] = op_timer_start,
     [PIGLET_OP_TIMER_STOP] = op_timer_stop,
+    [PIGLET_OP_SERVICE_LOAD] = op_service_load,
+    [PIGLET_OP_SERVICE_SWAP] = op_service_swap,
 };

@@ -58,6 +58,7 @@ int op_service_list(struct client *client, struct call *call)
                                               .running = self->running,
                                               .frames = *self->count.frames,
                                               .time_ns = *self->count.time_ns,
+                                              .load_error_at = self->load_error_at,
                                               .next = (uint32_t)i + 1};
         text_put(entry.name, sizeof entry.name, self->service->name);
         text_put(entry.help, sizeof entry.help, self->service->help);

@@ -215,7 +215,8 @@ static void frame_send(struct frameset *frameset, const uint8_t *slot, struct fr
         core_send(core, frame);
 }
 
-/* A frame is taken only when it can be kept: a nic whose backlog is full makes its clients wait. */
+/* While frames of others fill a nic's backlog, clients' frames wait in their rings. (A full ring of the
+ * nic itself drops them, as it does anybody's: nic-ring-full.) */
 static bool frames_may_go(const struct core *core)
 {
     for (unsigned i = 0; i < core->nic_count; i++)

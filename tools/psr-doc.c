@@ -137,6 +137,7 @@ static uint64_t example_number(const char *name)
         {"service", 1},
         {"text", 86016},
         {"bytes", 9},
+        {"load", 1},
         {"first", 0},
         {"offset", 0},
         {"service << 32 | first", 0},

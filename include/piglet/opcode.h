@@ -201,7 +201,19 @@ enum piglet_want {
       "counted in the next one. One that is through stays until Timer_Stop.")                      \
     X(TIMER_STOP, 31, "Timer_Stop", "0", (TIMER, NONE, NONE, NONE), ("timer", "", "", ""), USE,    \
       "stopped only when the chain has succeeded", "the client's capabilities", "",                \
-      "Ends a timer and its capabilities.")
+      "Ends a timer and its capabilities.")                                                        \
+    X(SERVICE_LOAD, 32, "Service_Load", "number of the load", (SYSTEM, NUMBER, MEMORY, NUMBER),    \
+      ("system", "service", "memory", "bytes"), CONFIG, "nothing to undo",                         \
+      "copying and checking the table",                                                            \
+      "NOT_FOUND: no such service; UNSUPPORTED: it takes no table; RANGE: more bytes than it "     \
+      "takes, or than the memory has; NO_MEMORY: none for the copy; BUSY: the memory is in a "     \
+      "frameset; any: what the service finds wrong, Service_List says at which byte",              \
+      "Gives a service a table, such as a firewall's rules: a copy is checked and made ready, "    \
+      "beside the one in force.")                                                                  \
+    X(SERVICE_SWAP, 33, "Service_Swap", "0", (SYSTEM, NUMBER, NUMBER, NONE),                       \
+      ("system", "service", "load", ""), CONFIG, "the former table is in force again", "constant", \
+      "NOT_FOUND: no such service; INVALID: not the last load, or swapped already",                \
+      "Puts the table of that load in force, between two frames.")
 
 enum piglet_opcode {
 #define PIGLET_OPCODE_ENUM(name, number, ...) PIGLET_OP_##name = (number),

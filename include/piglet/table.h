@@ -24,7 +24,8 @@ struct piglet_service_entry {
     uint32_t running;
     uint64_t frames;
     uint64_t time_ns;
-    uint32_t next, reserved;
+    uint32_t next;
+    uint32_t load_error_at; /* byte of the table that Service_Load refused last */
 };
 
 struct piglet_text_entry {
