@@ -57,8 +57,16 @@ $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libsim
 
 $(BUILD)/fuzz/fuzz_chain: FUZZ_LINK = -Wl,-u,LLVMFuzzerCustomMutator # mutate.c
 
+# A client for tests to kill.
+$(BUILD)/test/victim: tests/client/victim.c $(BUILD)/client/libpiglet.a
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(CLIENT_CFLAGS) -Iclient -o $@ $^
+
 # A kernel whose windows are rewritten while it runs, with ASan and UBSan, and with TSan.
 RACE_SOURCES = tests/fuzz/race_window.c tests/fuzz/guess.c tests/fuzz/recipes.c tests/psr/invariants.c
+
+RACE_WRAPPED = memcpy memset $(addprefix __tsan_,write1 write2 write4 write8 write16 \
+	unaligned_write2 unaligned_write4 unaligned_write8 write_range)
 
 $(BUILD)/tsan/obj/%.o: %.c | packages
 	@mkdir -p $(@D)
@@ -70,7 +78,7 @@ $(BUILD)/race/race_window: $(RACE_SOURCES:%.c=$(BUILD)/test/obj/%.o) $(BUILD)/te
 
 $(BUILD)/race/race_window_tsan: $(RACE_SOURCES:%.c=$(BUILD)/tsan/obj/%.o) $(SIM_SOURCES:%.c=$(BUILD)/tsan/obj/%.o)
 	@mkdir -p $(@D)
-	$(QUIET)$(CC) -fsanitize=thread -pthread -o $@ $^
+	$(QUIET)$(CC) -fsanitize=thread -pthread $(RACE_WRAPPED:%=-Wl,--wrap=%) -o $@ $^
 
 races: $(BUILD)/race/race_window $(BUILD)/race/race_window_tsan
 
@@ -81,4 +89,4 @@ fuzzers: $(FUZZERS)
 	$(PSR_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) $(PSR_SHARED) \
 	$(FUZZERS:$(BUILD)/fuzz/%=$(BUILD)/fuzz/obj/tests/fuzz/%.o)
 
--include $(SIM_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d) $(wildcard $(BUILD)/*/obj/tests/*/*.d)
+-include $(SIM_OBJECTS:.o=.d) $(FUZZ_OBJECTS:.o=.d) $(SIM_SOURCES:%.c=$(BUILD)/tsan/obj/%.d) $(wildcard $(BUILD)/*/obj/tests/*/*.d)
