@@ -242,6 +242,7 @@ void classify(struct core *core, struct nic *nic, struct batch *batch)
         bytes += frame->length;
         enum drop_reason reason = classify_frame(core, nic, frame);
         if (UNLIKELY(reason != DROP_NONE)) {
+            frame->kind = 0; /* its last user's */
             core_drop(core, frame, reason);
             continue;
         }

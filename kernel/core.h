@@ -14,6 +14,7 @@
 #include "kernel/event.h"
 #include "kernel/frame.h"
 #include "kernel/log.h"
+#include "kernel/record.h"
 #include "kernel/route.h"
 #include "kernel/timer.h"
 
@@ -126,6 +127,7 @@ struct core {
     } report;
     unsigned device_count;
     struct arch_device device[DEVICES_MAX];
+    struct recorder recorder;
     struct clients *clients; /* NULL: there can be none. psr/ */
     unsigned client_limit;
     size_t window_bytes;    /* of a window that is made for a client */
@@ -142,10 +144,17 @@ static inline void core_account(struct core *core, uint64_t *account)
     core->account_ns = now_ns;
 }
 
+/* Counts why a frame comes to nothing, whose buffer may live on, e.g. as the error that answers it. */
+static inline void core_note_drop(struct core *core, const struct frame *frame, unsigned reason)
+{
+    ++core->drop[reason];
+    recorder_note(&core->recorder, frame, reason, core->running, core->now_ns);
+}
+
 /* Frees a frame of the caller's and counts why. */
 static inline void core_drop(struct core *core, struct frame *frame, unsigned reason)
 {
-    ++core->drop[reason];
+    core_note_drop(core, frame, reason);
     frame_free(&core->frames, frame);
 }
 

@@ -78,6 +78,7 @@ struct frame {
     uint16_t icmp_value; /* e.g. the next hop's MTU */
     uint64_t dma;        /* the device's address of this struct */
     struct frame *next;  /* for whatever queue the owner keeps */
+    uint16_t rule;       /* line of the firewall's rule that judged it; 0: none */
     uint8_t service;     /* index in the receive chain to go on from, while yielded or requeued */
 };
 _Static_assert(sizeof(struct frame) <= FRAME_METADATA, "frame metadata is one cache line");

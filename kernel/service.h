@@ -197,9 +197,10 @@ static inline void service_drop(struct service_self *self, struct frame *frame,
 }
 
 /* Counts a drop for a frame whose buffer lives on, e.g. turned into the error that answers it. */
-static inline void service_count_drop(struct service_self *self, enum drop_reason reason)
+static inline void service_count_drop(struct service_self *self, const struct frame *frame,
+                                      enum drop_reason reason)
 {
-    ++self->core->drop[reason];
+    core_note_drop(self->core, frame, reason);
 }
 
 /* Gives a consumed frame back to the receive chain, behind this service, in the next turn. */

@@ -115,6 +115,7 @@ struct core *core_start(const struct arch_boot *boot)
         return core_refuse("no memory for services");
     if (core_frames_start(core) < 0)
         return core_refuse("no memory for frames");
+    recorder_start(&core->recorder);
     nics_start(core);
     config_apply(core, boot->command_line);
     core_services_start(core);

@@ -202,7 +202,7 @@ static enum verdict icmp_error(struct service_self *self, struct frame *frame)
     }
     if (!icmp_may_send(self))
         return VERDICT_DROP;
-    service_count_drop(self, frame->reason);
+    service_count_drop(self, frame, frame->reason);
     unsigned quoted = (unsigned)frame->end - frame->l3;
     if (quoted > ICMP_ERROR_MAX - ICMP_ERROR_HEADERS)
         quoted = ICMP_ERROR_MAX - ICMP_ERROR_HEADERS;
@@ -238,7 +238,7 @@ static enum verdict icmp_tcp_reset(struct service_self *self, struct frame *fram
     }
     if (!icmp_may_send(self))
         return VERDICT_DROP;
-    service_count_drop(self, DROP_TCP_NO_PORT);
+    service_count_drop(self, frame, DROP_TCP_NO_PORT);
     struct tcp_header reset = {
         .from = tcp->to, .to = tcp->from, .offset = TCP_HEADER_MIN / 4 << 4, .flags = TCP_RST};
     if (tcp->flags & TCP_ACK) {
