@@ -3,10 +3,13 @@
  * Each memory is one ring. Its first page is struct piglet_ring, all others are slots of
  * PIGLET_SLOT_BYTES: 64 bytes about the frame, then the frame.
  *
- *   page 0   produced | consumed | slots           frame number n (from 0) lies in slot n % slots
- *   page 1   slot 0   slot 1                       a slot is the producer's when
- *   page 2   slot 2   slot 3                         produced - consumed < slots,
- *   ...                                            else the consumer's from `consumed` on
+ *   page 0   produced | consumed | slots           frames lie in the slots one after the other, and
+ *   page 1   slot 0   slot 1                         behind the last slot comes the first again; both
+ *   page 2   slot 2   slot 3                         sides keep count of their slot themselves, since
+ *   ...                                              slots need not divide 2^32
+ *
+ * `produced` and `consumed` count frames, modulo 2^32. While produced - consumed is less than
+ * `slots` the producer has a slot to fill; those between the two are the consumer's.
  *
  * In the transmit memory the client produces and the kernel consumes, in the receive memory the
  * other way round. A producer fills slots and then stores `produced` with release order, once for
@@ -41,7 +44,7 @@ struct piglet_ring {
 };
 
 enum piglet_frame_flag {
-    PIGLET_FRAME_SENT = 1,      /* receive: Piglet itself sent it (Join without a MAC address) */
+    PIGLET_FRAME_SENT = 1,      /* receive: Piglet sends it (after Join) */
     PIGLET_FRAME_BROADCAST = 2, /* receive: it came to a broadcast or group address */
 };
 
