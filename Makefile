@@ -21,8 +21,9 @@ DEFINES  = -DPIGLET_VERSION='"$(VERSION)"'
 
 # ---- sources: the same for every machine ---------------------------------------------------------
 
-KERNEL_SOURCES := $(sort $(wildcard kernel/*.c psr/*.c)) \
-	services/services.c services/arp.c services/echo.c services/forward.c services/icmp.c
+KERNEL_SOURCES := $(sort $(wildcard kernel/*.c psr/*.c services/shaper/*.c)) \
+	services/services.c services/arp.c services/echo.c services/forward.c services/icmp.c \
+	services/dhcp/answer.c services/dhcp/dhcp.c services/dhcp/message.c
 PCI_DRIVER_SOURCES := $(sort $(wildcard drivers/intel/*.c drivers/e1000/*.c drivers/ivshmem/*.c))
 
 # `make V=1` shows commands.
@@ -50,14 +51,14 @@ tools: pigctl pigtap client
 # ---- what people type ----------------------------------------------------------------------------
 
 # Boots it with a Linux host on the same wire, and pings. APPEND='words' adds to the command line.
-run: $(BUILD)/x86_64/piglet.elf
+run: $(BUILD)/x86_64/piglet.elf $(BUILD)/tools/pigctl
 	@tools/run-qemu --demo --append "$(APPEND)"
 
 UNIT_SUITES = $(foreach suite,unit service psr client,--unit '$(BUILD)/test/$(suite)/test_*')
 
 # Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
-test: x86_64 hosted $(BUILD)/hosted-san/piglet tools tests fuzzers
-	@tests/run $(UNIT_SUITES) --pytest tests/client --boot \
+test: x86_64 hosted $(BUILD)/hosted-san/piglet tools tests races fuzzers
+	@tests/run $(UNIT_SUITES) --race '$(BUILD)/race/*' --pytest tests/client --boot \
 		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),60)
 
 # The quick part: a few seconds.
@@ -67,8 +68,8 @@ unit: tests
 fuzz: fuzzers
 	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),600)
 
-soak: x86_64 hosted fuzzers
-	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds 3600
+soak: x86_64 hosted races fuzzers
+	@tests/run --race '$(BUILD)/race/*' --race-seconds 600 --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds 3600
 
 SOURCES_ALL = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 

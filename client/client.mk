@@ -63,3 +63,11 @@ $(CLIENT_TESTS): $(BUILD)/test/client/%: $(BUILD)/test/obj/tests/client/%.o $(CL
 	$(QUIET)$(CC) $(SANITIZE) -pthread -o $@ $^ -lcmocka
 
 -include $(CLIENT_TEST_OBJECTS:.o=.d)
+
+# Cases for two clients against real kernels (tests/boot/test_clients.py). SAN=1: with sanitizers.
+LIVE_SOURCES = $(sort $(wildcard tests/client/live*.c))
+
+$(BUILD)/test/live: $(LIVE_SOURCES) tests/client/live.h $(BUILD)/client/libpiglet.a $(CLIENT_STAGED)
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(CSTD) -D_GNU_SOURCE -O2 -g $(WARNINGS) $(if $(SAN),$(SANITIZE)) -I. -I$(BUILD)/client/include \
+		-o $@ $(LIVE_SOURCES) $(BUILD)/client/libpiglet.a -pthread

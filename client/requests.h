@@ -180,6 +180,15 @@ static inline int piglet_chain_service_stop(struct piglet_chain *chain, uint32_t
                             piglet_number(service), piglet_none(), piglet_none());
 }
 
+/* A name of so many bytes at an offset in the window's data. The result is the service's number, for
+ * what takes one as an argument. */
+static inline int piglet_chain_service_find(struct piglet_chain *chain, uint64_t name_offset,
+                                            uint32_t name_bytes)
+{
+    return piglet_chain_add(chain, PIGLET_OP_SERVICE_FIND, piglet_chain_system(chain),
+                            piglet_offset(name_offset), piglet_number(name_bytes), piglet_none());
+}
+
 /* "key=value" of so many bytes at an offset in the window's data, where it stays until the chain
  * has ended. */
 static inline int piglet_chain_service_configure(struct piglet_chain *chain, uint32_t service,
@@ -215,6 +224,12 @@ static inline int piglet_chain_service_show(struct piglet_chain *chain,
                              (uint64_t)service << 32 | first);
 }
 
+static inline int piglet_chain_setting_list(struct piglet_chain *chain,
+                                            struct piglet_argument memory, uint32_t first)
+{
+    return piglet_chain_read(chain, PIGLET_OP_SETTING_LIST, memory, first);
+}
+
 static inline int piglet_chain_counter_read(struct piglet_chain *chain,
                                             struct piglet_argument memory, uint32_t first)
 {
@@ -225,6 +240,12 @@ static inline int piglet_chain_log_read(struct piglet_chain *chain, struct pigle
                                         uint64_t first)
 {
     return piglet_chain_read(chain, PIGLET_OP_LOG_READ, memory, first);
+}
+
+static inline int piglet_chain_record_read(struct piglet_chain *chain,
+                                           struct piglet_argument memory, uint64_t first)
+{
+    return piglet_chain_read(chain, PIGLET_OP_RECORD_READ, memory, first);
 }
 
 static inline int piglet_chain_nic_list(struct piglet_chain *chain, struct piglet_argument memory,

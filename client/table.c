@@ -18,8 +18,10 @@ struct table {
 static const struct table tables[] = {
     TABLE(PIGLET_OP_SERVICE_LIST, piglet_service_entry),
     TABLE(PIGLET_OP_SERVICE_SHOW, piglet_text_entry),
+    TABLE(PIGLET_OP_SETTING_LIST, piglet_setting_entry),
     TABLE(PIGLET_OP_COUNTER_READ, piglet_counter_entry),
     TABLE(PIGLET_OP_LOG_READ, piglet_log_entry),
+    TABLE(PIGLET_OP_RECORD_READ, piglet_record_entry),
     TABLE(PIGLET_OP_NIC_LIST, piglet_nic_entry),
     TABLE(PIGLET_OP_ADDRESS_LIST, piglet_address_entry),
     TABLE(PIGLET_OP_ROUTE_LIST, piglet_route_entry),

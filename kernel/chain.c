@@ -96,7 +96,7 @@ int chain_service_load(struct service_self *self, const uint8_t *table, size_t b
     if (error < 0)
         return error;
     self->loaded = true;
-    self->loads = (self->loads + 1) & INT32_MAX;
+    self->loads = self->loads == INT32_MAX ? 1 : self->loads + 1;
     return (int)self->loads;
 }
 
@@ -210,7 +210,7 @@ static void chain_out_done(struct core *core, struct nic *nic)
 void chain_flush(struct core *core)
 {
     /* A filter may send frames of its own (ARP: a request), to any nic. They come next, and end: a
-     * filter answers at most once to each frame, and what it sends is FRAME_READY. */
+     * filter answers at most once to each frame, and what it sends is FRAME_READY or FRAME_SHAPED. */
     while (core->unflushed) {
         struct nic *nic = &core->nic[__builtin_ctz(core->unflushed)];
         struct batch batch = chain_take_out(nic);
@@ -322,9 +322,11 @@ int service_address_add(struct service_self *self, unsigned nic, uint32_t ip, ui
                         uint32_t gateway)
 {
     int error = address_add(&self->core->routes, (uint8_t)nic, ip, length, gateway);
-    if (error == 0)
-        chain_notice(self->core, SERVICE_ADDRESS_ADDED, ip);
-    return error;
+    if (error < 0)
+        return error;
+    address_find(&self->core->routes, ip)->service = (uint8_t)(self->index + 1);
+    chain_notice(self->core, SERVICE_ADDRESS_ADDED, ip);
+    return 0;
 }
 
 int service_address_delete(struct service_self *self, uint32_t ip)

@@ -32,6 +32,10 @@ int chain_setting_set(struct service_self *self, const char *key, const char *te
  * it does not fit in `room` (SETTING_TEXT_MAX always does), text is empty. */
 int chain_setting_get(const struct service_self *self, const char *key, char *text, size_t room);
 
+/* Likewise any value of a setting. */
+int chain_setting_text(const struct service_setting *setting, uint64_t value, char *text,
+                       size_t room);
+
 /* Puts every setting's default into the state. For a new instance. */
 void chain_setting_defaults(struct service_self *self);
 

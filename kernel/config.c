@@ -123,13 +123,19 @@ static int config_mask_length(uint32_t mask, uint8_t *length)
 
 /* client:server:gateway:netmask:host:device:autoconf, those behind client optional. */
 static int config_ip_linux(struct word *word, uint32_t *ip, uint8_t *length, uint32_t *gateway,
-                           uint8_t *nic)
+                           uint8_t *nic, bool *lease)
 {
     char *rest = word->value;
     char *field[7];
     for (unsigned i = 0; i < 7; i++)
         field[i] = config_field(&rest, ':');
     uint32_t ignored, mask;
+    const char *device = field[5] && *field[5] ? field[5] : "nic0";
+    *lease = !rest && field[6] && strcmp(field[6], "dhcp") == 0;
+    if (*lease && (*field[0] || *field[1] || *field[2] || *field[3]))
+        return ERR_UNSUPPORTED; /* a lease says all of that */
+    if (*lease)
+        return config_parse_nic(word->core, device, nic);
     if (rest || config_parse_ip(field[0], ip) < 0)
         return ERR_INVALID;
     if (field[1] && *field[1] && config_parse_ip(field[1], &ignored) < 0)
@@ -143,23 +149,40 @@ static int config_ip_linux(struct word *word, uint32_t *ip, uint8_t *length, uin
     if (field[6] && *field[6] && strcmp(field[6], "off") != 0 && strcmp(field[6], "none") != 0 &&
         strcmp(field[6], "static") != 0)
         return ERR_UNSUPPORTED;
-    return config_parse_nic(word->core, field[5] && *field[5] ? field[5] : "nic0", nic);
+    return config_parse_nic(word->core, device, nic);
+}
+
+/* The nic's address will be leased by the dhcp service. */
+static int config_dhcp(struct word *word, uint8_t nic)
+{
+    struct service_self *dhcp = chain_find(word->core, "dhcp");
+    char key[8];
+    if (!dhcp)
+        return ERR_UNSUPPORTED;
+    snprintf(key, sizeof key, "nic%u", nic);
+    dhcp->wanted = true;
+    return chain_setting_set(dhcp, key, "on");
 }
 
 static int config_ip(struct word *word)
 {
-    uint32_t ip, gateway = 0;
-    uint8_t length, nic = 0;
+    uint32_t ip = 0, gateway = 0;
+    uint8_t length = 0, nic = 0;
+    bool lease = strcmp(word->value, "dhcp") == 0 || strncmp(word->value, "dhcp@", 5) == 0;
     int error;
-    if (strchr(word->value, '/')) {
+    if (lease) {
+        error = config_cut_nic(word->core, word->value, &nic);
+    } else if (strchr(word->value, '/')) {
         error = config_cut_nic(word->core, word->value, &nic);
         if (error == 0)
             error = config_parse_prefix(word->value, &ip, &length);
     } else {
-        error = config_ip_linux(word, &ip, &length, &gateway, &nic);
+        error = config_ip_linux(word, &ip, &length, &gateway, &nic, &lease);
     }
     if (error < 0)
         return error;
+    if (lease)
+        return config_dhcp(word, nic);
     error = address_add(&word->core->routes, nic, ip, length, gateway);
     if (error == 0)
         chain_notice(word->core, SERVICE_ADDRESS_ADDED, ip);
@@ -318,8 +341,8 @@ static const struct word_kind words[] = {
     {"log=", "error, warning, info or debug", true, config_log, NULL},
     {"console=", "ttyS0, ttyS1 or none (hosted: stdout, stderr or none)", true, config_console,
      NULL},
-    {"ip=", "ip=ADDRESS/LENGTH[@nicN] or ip=ADDRESS::GATEWAY:MASK::nicN:off", false, config_ip,
-     "no such nic"},
+    {"ip=", "ip=ADDRESS/LENGTH[@nicN], ip=ADDRESS::GATEWAY:MASK::nicN:off or ip=dhcp[@nicN]", false,
+     config_ip, "no such nic"},
     {"route=", "route=PREFIX/LENGTH:GATEWAY[@nicN], the gateway on a link", false, config_route,
      "no such nic"},
     {"services=", "services=+NAME,-NAME", false, config_services, "no such service"},

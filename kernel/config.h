@@ -3,6 +3,7 @@
  *   ip=10.0.0.2/24[@nic0]                           an address; repeatable
  *   ip=CLIENT:[SERVER]:[GATEWAY]:NETMASK:[HOST]:[DEVICE]:[off|none|static]
  *                                                   the same, as Linux writes it
+ *   ip=dhcp[@nic0]   ip=:::::[DEVICE]:dhcp          an address from a DHCP server; one a nic
  *   route=PREFIX/LENGTH:GATEWAY[@nic0]              a route; repeatable
  *   services=+echo,-icmp                            what runs beside the defaults
  *   SERVICE.KEY=VALUE                               a service's own setting

@@ -56,7 +56,12 @@
     X(YIELD_BACKLOG, "yield-backlog", "too many frames wait for a service that yielded")           \
     X(NO_FRAME, "no-frame", "the frame pool is exhausted")                                         \
     X(SERVICE_STOPPED, "service-stopped", "the service that held the frame was stopped")           \
-    X(CLIENT_FULL, "client-full", "the client it is for does not take its frames")
+    X(CLIENT_FULL, "client-full", "the client it is for does not take its frames")                 \
+    X(DHCP_MALFORMED, "dhcp-malformed", "a DHCP answer cut short, or with an option that lies")    \
+    X(DHCP_UNEXPECTED, "dhcp-unexpected", "a DHCP answer to another station, or not asked for")    \
+    X(DHCP_UNUSABLE, "dhcp-unusable", "a DHCP answer without a usable address, mask or time")      \
+    X(SHAPER_LIMIT, "shaper-limit", "its class, or the shaper, holds as many frames as it may")    \
+    X(SHAPER_CODEL, "shaper-codel", "its flow's frames wait too long in their class (CoDel)")
 
 enum drop_reason {
 #define DROP_ENUM(name, text, sentence) DROP_##name,

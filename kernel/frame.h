@@ -50,6 +50,8 @@ enum frame_kind {
     FRAME_REJECTED = 1 << 7, /* a service asked for an ICMP error: service_reject */
     FRAME_RESOLVE = 1 << 8,  /* to be sent to next_hop, whose MAC address is not known yet */
     FRAME_READY = 1 << 9,    /* to be sent as it is */
+    FRAME_SHAPED = 1 << 10,  /* likewise, by way of no filter: it has been through all of them */
+    FRAME_OUTGOING = FRAME_RESOLVE | FRAME_READY | FRAME_SHAPED,
 };
 
 enum frame_flag {
@@ -76,10 +78,11 @@ struct frame {
     uint8_t icmp_type;   /* meant when kind is FRAME_REJECTED */
     uint8_t icmp_code;
     uint16_t icmp_value; /* e.g. the next hop's MTU */
-    uint64_t dma;        /* the device's address of this struct */
-    struct frame *next;  /* for whatever queue the owner keeps */
     uint16_t rule;       /* line of the firewall's rule that judged it; 0: none */
     uint8_t service;     /* index in the receive chain to go on from, while yielded or requeued */
+    uint64_t dma;        /* the device's address of this struct */
+    struct frame *next;  /* for whatever queue the owner keeps */
+    uint64_t since_ns;   /* and since when it is in there */
 };
 _Static_assert(sizeof(struct frame) <= FRAME_METADATA, "frame metadata is one cache line");
 

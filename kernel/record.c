@@ -25,7 +25,7 @@ void recorder_note(struct recorder *recorder, const struct frame *frame, unsigne
     record->rule = frame->rule;
     record->nic = frame->nic;
     record->reason = (uint8_t)reason;
-    record->outgoing = (frame->kind & (FRAME_RESOLVE | FRAME_READY)) != 0;
+    record->outgoing = (frame->kind & FRAME_OUTGOING) != 0;
     record->kept = (uint8_t)kept;
     memcpy(record->bytes, frame->data, kept);
 }

@@ -53,7 +53,8 @@ struct address {
     uint32_t gateway; /* of the default route that came with it; 0: none */
     uint8_t length;
     uint8_t nic;
-    uint8_t state; /* enum address_state */
+    uint8_t state;   /* enum address_state */
+    uint8_t service; /* whose it is: index + 1; 0: the configuration's */
 };
 
 struct route_table {

@@ -176,11 +176,28 @@ static inline struct frame *service_frame(struct service_self *self)
 
 /* Sends a consumed frame by nic frame->nic: data and length say what; kind is FRAME_READY, or
  * FRAME_RESOLVE with next_hop set when the destination MAC address is still to be found. Goes
- * through the transmit chain at the end of the batch. Never fails: what cannot be sent is dropped
- * and counted. */
+ * through the transmit chain at the end of the batch; as FRAME_SHAPED, which is for the last filter
+ * of the chain, past it. Never fails: what cannot be sent is dropped and counted. */
 static inline void service_send(struct service_self *self, struct frame *frame)
 {
     core_send(self->core, frame);
+}
+
+/* How many more frames service_send takes for a nic in this turn. */
+static inline unsigned service_room(const struct service_self *self, unsigned nic)
+{
+    return NIC_OUT_MAX - self->core->nic[nic].out.count;
+}
+
+/* For those who hold many: how many frames there are, and how many nobody has. */
+static inline unsigned service_frames_total(const struct service_self *self)
+{
+    return self->core->frames.total;
+}
+
+static inline unsigned service_frames_free(const struct service_self *self)
+{
+    return self->core->frames.free_count;
 }
 
 /* Frees a consumed frame that did its duty. */

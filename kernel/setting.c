@@ -74,12 +74,9 @@ int chain_setting_set(struct service_self *self, const char *key, const char *te
     return 0;
 }
 
-int chain_setting_get(const struct service_self *self, const char *key, char *text, size_t room)
+int chain_setting_text(const struct service_setting *setting, uint64_t value, char *text,
+                       size_t room)
 {
-    const struct service_setting *setting = setting_find(self->service, key);
-    if (!setting)
-        return ERR_NOT_FOUND;
-    uint64_t value = setting_read(self, setting);
     int length = setting->kind == SETTING_SWITCH
                      ? snprintf(text, room, "%s", value ? "on" : "off")
                      : snprintf(text, room, "%llu", (unsigned long long)value);
@@ -88,4 +85,12 @@ int chain_setting_get(const struct service_self *self, const char *key, char *te
     if (room)
         *text = 0;
     return ERR_RANGE;
+}
+
+int chain_setting_get(const struct service_self *self, const char *key, char *text, size_t room)
+{
+    const struct service_setting *setting = setting_find(self->service, key);
+    if (!setting)
+        return ERR_NOT_FOUND;
+    return chain_setting_text(setting, setting_read(self, setting), text, room);
 }

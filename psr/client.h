@@ -18,9 +18,9 @@ enum {
     DATA_PAGES_MAX = PIGLET_WINDOW_BYTES_MAX / PIGLET_PAGE,
     UNDO_MAX = 2 * PIGLET_CHAIN_MAX,
     SLICE_REQUESTS = 64, /* of one client before the next has its turn */
-    TURN_REQUESTS = 256, /* of all clients before frames have theirs; a heavy one counts as eight */
+    TURN_REQUESTS = 256, /* of all clients before frames have theirs; heavy ones count as several */
     SLICE_FRAMES = BATCH_MAX,
-    ATOMIC_COST_MAX = 256, /* of one ATOMIC chain, in requests: nothing else runs inside it */
+    ATOMIC_COST_MAX = 320, /* of one ATOMIC chain, in requests: nothing else runs inside it */
     MARKS_COST = 4,        /* a walk over all of a client's capabilities, in requests */
     TABLE_COST = 8,        /* filling in a page of a table */
     ACTIVE_US = 200,       /* how long a window is polled in every turn after its last work */
@@ -89,6 +89,7 @@ struct client_timer {
     struct client *client;
     uint32_t capability, chain;
     uint64_t cookie, period_us;
+    uint64_t due_ns; /* when it fires next */
     uint32_t due;  /* times since the last event */
     bool reserved; /* there is room for its event */
 };
@@ -370,9 +371,10 @@ opcode_run op_cap_copy, op_cap_drop, op_cap_revoke; /* capability.c */
 opcode_run op_make_frameset, op_set_peer, op_frameset_start, op_frameset_stop, op_bind_port,
     op_join; /* frameset.c */
 opcode_run op_address_add, op_address_delete, op_route_add, op_route_delete, op_service_start,
-    op_service_stop, op_service_configure, op_service_load, op_service_swap; /* configure.c */
-opcode_run op_service_list, op_service_show, op_counter_read, op_log_read, op_nic_list,
-    op_address_list, op_route_list, op_client_list, op_status_read; /* table.c */
-opcode_run op_timer_start, op_timer_stop;                           /* client_timer.c */
+    op_service_stop, op_service_configure, op_service_load, op_service_swap,
+    op_service_find; /* configure.c */
+opcode_run op_record_read, op_service_list, op_service_show, op_setting_list, op_counter_read, op_log_read,
+    op_nic_list, op_address_list, op_route_list, op_client_list, op_status_read; /* table.c */
+opcode_run op_timer_start, op_timer_stop; /* client_timer.c */
 
 #endif

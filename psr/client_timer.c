@@ -23,7 +23,10 @@ static uint64_t client_timer_fire(struct timer *fired)
     struct client_timer *timer =
         (struct client_timer *)((char *)fired - offsetof(struct client_timer, timer));
     struct client *client = timer->client;
-    timer->due++;
+    /* From when it was due, not from when that was noticed: no period gets longer. */
+    uint64_t late_ns = client->core->now_ns - timer->due_ns, period_ns = timer->period_us * 1000;
+    uint32_t times = period_ns ? (uint32_t)(late_ns / period_ns) + 1 : 1;
+    timer->due += times;
     if (timer->reserved || event_reserve(client)) {
         struct piglet_event event = {.type = PIGLET_EVENT_TIMER,
                                      .cookie = timer->cookie,
@@ -34,7 +37,11 @@ static uint64_t client_timer_fire(struct timer *fired)
         timer->due = 0;
         timer->reserved = timer->period_us && event_reserve(client);
     }
-    return timer->period_us ? timer->period_us : TIMER_NONE;
+    if (period_ns) {
+        timer->due_ns += times * period_ns;
+        timer_arm(&client->core->timers, &timer->timer, timer->due_ns);
+    }
+    return TIMER_NONE;
 }
 
 static void client_timer_undo(struct client *client, struct undo *undo)
@@ -50,6 +57,7 @@ static void client_timer_commit(struct client *client, struct undo *undo)
     if (timer->object.type != OBJECT_TIMER || timer->object.names == 0)
         return; /* stopped by the same chain */
     uint64_t due_ns = core->now_ns + undo->value[0] * 1000;
+    timer->due_ns = due_ns;
     timer_arm(&core->timers, &timer->timer, due_ns);
     if (due_ns < core->timers_due_ns)
         core->timers_due_ns = due_ns;

@@ -4,7 +4,22 @@
 #include "kernel/chain.h"
 #include "psr/frameset.h"
 
-enum { TEXT_MAX = 96 }; /* "key=value" */
+enum {
+    TEXT_MAX = 96,         /* "key=value" */
+    SERVICE_NAME_MAX = 23, /* as in struct piglet_service_entry */
+    ROUTE_ROOT_BITS = 16,
+    ROUTE_ENTRIES_OF_COST = 8192, /* of the route table written over, for each request in cost */
+};
+
+/* A change looks through the table, and writes it over below the prefix: all of it, and all nodes, for
+ * a default route (with 900 nodes, 0.9 ms). */
+static unsigned route_cost(const struct route_table *table, uint64_t length)
+{
+    if (length >= ROUTE_ROOT_BITS)
+        return TABLE_COST;
+    unsigned entries = ROUTE_ROOT_ENTRIES >> length;
+    return TABLE_COST + (entries + table->nodes * ROUTE_NODE_ENTRIES) / ROUTE_ENTRIES_OF_COST;
+}
 
 static bool nic_valid(const struct core *core, uint64_t nic)
 {
@@ -36,7 +51,7 @@ int op_address_add(struct client *client, struct call *call)
 {
     struct core *core = client->core;
     uint64_t ip = call->value[1] >> 8, length = call->value[1] & 0xff, gateway = call->value[3];
-    call->cost = TABLE_COST; /* the table is looked through, and written over */
+    call->cost = route_cost(&core->routes, gateway ? 0 : length);
     if (ip > UINT32_MAX || gateway > UINT32_MAX)
         return ERR_RANGE;
     if (!nic_valid(core, call->value[2]))
@@ -62,7 +77,8 @@ static void address_deleted_undo(struct client *client, struct undo *undo)
                               .gateway = (uint32_t)undo->value[1],
                               .length = (uint8_t)undo->value[2],
                               .nic = (uint8_t)(undo->value[2] >> 8),
-                              .state = (uint8_t)(undo->value[2] >> 16)};
+                              .state = (uint8_t)(undo->value[2] >> 16),
+                              .service = (uint8_t)(undo->value[2] >> 32)};
     int error = address_restore(&client->core->routes, (unsigned)undo->value[3], &address,
                                 (uint8_t)(undo->value[2] >> 24));
     if (error < 0)
@@ -72,19 +88,20 @@ static void address_deleted_undo(struct client *client, struct undo *undo)
 int op_address_delete(struct client *client, struct call *call)
 {
     struct route_table *routes = &client->core->routes;
-    call->cost = TABLE_COST;
     if (call->value[1] > UINT32_MAX)
         return ERR_RANGE;
     const struct address *address = address_find(routes, (uint32_t)call->value[1]);
     if (!address)
         return ERR_NOT_FOUND;
+    call->cost = route_cost(routes, address->gateway ? 0 : address->length);
     struct undo *undo = undo_add(client);
     *undo = (struct undo){.undo = address_deleted_undo,
                           .commit = address_deleted_commit,
                           .value = {address->ip, address->gateway,
                                     address->length | (uint64_t)address->nic << 8 |
                                         (uint64_t)address->state << 16 |
-                                        (uint64_t)address_link_nic(routes, address) << 24,
+                                        (uint64_t)address_link_nic(routes, address) << 24 |
+                                        (uint64_t)address->service << 32,
                                     (uint64_t)(address - routes->address)}};
     return address_delete(routes, address->ip);
 }
@@ -118,7 +135,7 @@ static int route_nic(const struct core *core, const struct call *call, struct ro
 int op_route_add(struct client *client, struct call *call)
 {
     struct core *core = client->core;
-    call->cost = TABLE_COST; /* the table is looked through, and written over */
+    call->cost = route_cost(&core->routes, call->value[1] & 0xff);
     if (call->value[1] >> 40 || call->value[2] > UINT32_MAX)
         return ERR_RANGE;
     struct route route = {.type = ROUTE_UNICAST,
@@ -155,7 +172,7 @@ int op_route_delete(struct client *client, struct call *call)
     uint32_t prefix = (uint32_t)(call->value[1] >> 8);
     uint8_t length = (uint8_t)call->value[1];
     const struct route *route = length > 32 ? NULL : route_find(routes, prefix, length);
-    call->cost = TABLE_COST; /* the table is looked through */
+    call->cost = route_cost(routes, length);
     if (!route)
         return ERR_NOT_FOUND;
     if (route->type != ROUTE_UNICAST)
@@ -278,6 +295,22 @@ int op_service_configure(struct client *client, struct call *call)
     *undo = (struct undo){.undo = service_configure_undo, .object = self, .value = {index}};
     _Static_assert(SETTING_TEXT_MAX <= 3 * sizeof(uint64_t), "a setting's text fits an undo");
     memcpy(&undo->value[1], former, strlen(former));
+    return 0;
+}
+
+int op_service_find(struct client *client, struct call *call)
+{
+    char name[SERVICE_NAME_MAX + 1] = "";
+    uint64_t bytes = call->value[2];
+    const char *shared = client_data(client, call->value[1], bytes);
+    if (bytes == 0 || bytes > SERVICE_NAME_MAX || !shared)
+        return ERR_RANGE;
+    for (unsigned i = 0; i < bytes; i++)
+        name[i] = SHARED_LOAD(shared[i]);
+    const struct service_self *self = chain_find(client->core, name);
+    if (!self)
+        return ERR_NOT_FOUND;
+    call->result = self->index;
     return 0;
 }
 

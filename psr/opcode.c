@@ -36,4 +36,7 @@ opcode_run *const opcode_runs[PIGLET_OP_COUNT] = {
     [PIGLET_OP_TIMER_STOP] = op_timer_stop,
     [PIGLET_OP_SERVICE_LOAD] = op_service_load,
     [PIGLET_OP_SERVICE_SWAP] = op_service_swap,
+    [PIGLET_OP_SERVICE_FIND] = op_service_find,
+    [PIGLET_OP_SETTING_LIST] = op_setting_list,
+    [PIGLET_OP_RECORD_READ] = op_record_read,
 };

@@ -1,10 +1,11 @@
 /* Opcodes that write tables into a client's memory, a page-full at a time. */
-#include <stdio.h>
 #include <string.h>
 
 #include "kernel/chain.h"
 #include "piglet/table.h"
 #include "psr/client.h"
+
+enum { PLACES_OF_COST = 32 }; /* for clients that were looked at, and free: as long as a request */
 
 /* Where entries go. Written once each, from a copy of ours: the memory is the client's. */
 struct table {
@@ -39,9 +40,11 @@ static void table_put(struct table *table, const void *entry, size_t bytes)
     memcpy(table->at + bytes * table->written++, entry, bytes);
 }
 
+/* `to` is zeroed; what is too long is cut. */
 static void text_put(char *to, size_t room, const char *from)
 {
-    snprintf(to, room, "%s", from);
+    size_t length = strlen(from);
+    memcpy(to, from, length < room ? length : room - 1);
 }
 
 int op_service_list(struct client *client, struct call *call)
@@ -64,6 +67,55 @@ int op_service_list(struct client *client, struct call *call)
         text_put(entry.help, sizeof entry.help, self->service->help);
         table_put(&table, &entry, sizeof entry);
     }
+    call->result = table.written;
+    return 0;
+}
+
+/* Row 0 is the service itself. False: it has no such row. */
+static bool setting_entry(struct piglet_setting_entry *entry, const struct service_self *self,
+                          unsigned row)
+{
+    const struct service *service = self->service;
+    const struct service_setting *setting = service->settings;
+    *entry = (struct piglet_setting_entry){.kind = SETTING_SWITCH, .max = 1};
+    text_put(entry->service, sizeof entry->service, service->name);
+    if (row == 0) {
+        text_put(entry->value, sizeof entry->value, self->running ? "on" : "off");
+        text_put(entry->initial, sizeof entry->initial, service->on_by_default ? "on" : "off");
+        text_put(entry->help, sizeof entry->help, service->help);
+        return true;
+    }
+    for (unsigned i = 1; setting && setting->name && i < row; i++)
+        setting++;
+    if (!setting || !setting->name)
+        return false;
+    entry->kind = setting->kind;
+    entry->min = setting->min;
+    entry->max = setting->max;
+    text_put(entry->key, sizeof entry->key, setting->name);
+    text_put(entry->help, sizeof entry->help, setting->help);
+    chain_setting_get(self, setting->name, entry->value, sizeof entry->value);
+    chain_setting_text(setting, setting->initial, entry->initial, sizeof entry->initial);
+    return true;
+}
+
+int op_setting_list(struct client *client, struct call *call)
+{
+    const struct core *core = client->core;
+    struct table table;
+    struct piglet_setting_entry entry;
+    unsigned next = 0;
+    int error = table_open(client, call, &table, sizeof entry);
+    if (error < 0)
+        return error;
+    for (unsigned i = 0; i < core->service_count; i++)
+        for (unsigned row = 0; setting_entry(&entry, &core->service[i], row); row++) {
+            if (table_full(&table))
+                break;
+            entry.next = ++next;
+            if (next > call->value[2])
+                table_put(&table, &entry, sizeof entry);
+        }
     call->result = table.written;
     return 0;
 }
@@ -133,6 +185,54 @@ int op_log_read(struct client *client, struct call *call)
     return 0;
 }
 
+static void record_entry(struct piglet_record_entry *entry, const struct record *record,
+                         uint64_t number)
+{
+    static const char *const reason[] = {
+#define DROP_NAME(name, text, sentence) text,
+        DROP_REASONS(DROP_NAME)
+#undef DROP_NAME
+    };
+    static const char *const sentence[] = {
+#define DROP_SENTENCE(name, text, sentence) sentence,
+        DROP_REASONS(DROP_SENTENCE)
+#undef DROP_SENTENCE
+    };
+    *entry = (struct piglet_record_entry){.number = number,
+                                          .time_ns = record->time_ns,
+                                          .length = record->length,
+                                          .rule = record->rule,
+                                          .nic = record->nic,
+                                          .outgoing = record->outgoing,
+                                          .kept = record->kept,
+                                          .next = (uint32_t)number + 1};
+    text_put(entry->who, sizeof entry->who, record->who);
+    text_put(entry->reason, sizeof entry->reason, reason[record->reason]);
+    text_put(entry->sentence, sizeof entry->sentence, sentence[record->reason]);
+    memcpy(entry->bytes, record->bytes, sizeof entry->bytes);
+}
+
+int op_record_read(struct client *client, struct call *call)
+{
+    const struct recorder *recorder = &client->core->recorder;
+    struct table table;
+    struct piglet_record_entry entry;
+    int error = table_open(client, call, &table, sizeof entry);
+    if (error < 0)
+        return error;
+    uint64_t oldest = recorder->written > RECORDS ? recorder->written - RECORDS : 0;
+    uint64_t i = call->value[2] > oldest ? call->value[2] : oldest;
+    for (; i < recorder->written && !table_full(&table); i++) {
+        const struct record *record = recorder_find(recorder, i);
+        if (!record)
+            break;
+        record_entry(&entry, record, i);
+        table_put(&table, &entry, sizeof entry);
+    }
+    call->result = table.written;
+    return 0;
+}
+
 static void nic_entry(struct piglet_nic_entry *entry, const struct nic *nic)
 {
     *entry = (struct piglet_nic_entry){
@@ -190,6 +290,7 @@ int op_address_list(struct client *client, struct call *call)
                                               .length = address->length,
                                               .nic = address->nic,
                                               .state = address->state,
+                                              .service = address->service,
                                               .next = (uint32_t)i + 1};
         table_put(&table, &entry, sizeof entry);
     }
@@ -266,7 +367,7 @@ int op_client_list(struct client *client, struct call *call)
         client_entry(&entry, &clients->client[i]);
         table_put(&table, &entry, sizeof entry);
     }
-    call->cost += looked;
+    call->cost += looked + clients->limit / PLACES_OF_COST;
     call->result = table.written;
     return 0;
 }

@@ -136,6 +136,7 @@ static uint64_t example_number(const char *name)
         {"gateway", PIGLET_IPV4(192, 168, 0, 1)},
         {"service", 1},
         {"text", 86016},
+        {"name", 86016},
         {"bytes", 9},
         {"load", 1},
         {"first", 0},

@@ -213,7 +213,23 @@ enum piglet_want {
     X(SERVICE_SWAP, 33, "Service_Swap", "0", (SYSTEM, NUMBER, NUMBER, NONE),                       \
       ("system", "service", "load", ""), CONFIG, "the former table is in force again", "constant", \
       "NOT_FOUND: no such service; INVALID: not the last load, or swapped already",                \
-      "Puts the table of that load in force, between two frames.")
+      "Puts the table of that load in force, between two frames.")                                 \
+    X(SERVICE_FIND, 34, "Service_Find", "the service's number", (SYSTEM, OFFSET, NUMBER, NONE),    \
+      ("system", "name", "bytes", ""), READ, "nothing to undo", "16 names",                        \
+      "NOT_FOUND: no such service; RANGE: no bytes, more than 23 or not all in the data",          \
+      "Finds a service by its name in the window's data. Numbers are a kernel's own: a chain "     \
+      "that refers to this result does the same on every kernel.")                                 \
+    X(SETTING_LIST, 35, "Setting_List", "entries written", (SYSTEM, MEMORY, OPTION, OPTION),       \
+      ("system", "memory", "first", "offset"), READ, "nothing to undo", "32 entries",              \
+      "RANGE: an offset that is no multiple of 8, or no room for one entry; BUSY: the memory "     \
+      "is in a frameset",                                                                          \
+      "Writes struct piglet_setting_entry: for each service whether it runs, then its settings.")  \
+    X(RECORD_READ, 36, "Record_Read", "entries written", (SYSTEM, MEMORY, OPTION, OPTION),         \
+      ("system", "memory", "first", "offset"), READ, "nothing to undo", "32 entries",              \
+      "RANGE: an offset that is no multiple of 8, or no room for one entry; BUSY: the memory "     \
+      "is in a frameset",                                                                          \
+      "Writes struct piglet_record_entry for dropped frames from record `first` on, or the "       \
+      "oldest kept.")
 
 enum piglet_opcode {
 #define PIGLET_OPCODE_ENUM(name, number, ...) PIGLET_OP_##name = (number),

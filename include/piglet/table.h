@@ -28,6 +28,18 @@ struct piglet_service_entry {
     uint32_t load_error_at; /* byte of the table that Service_Load refused last */
 };
 
+/* A setting; with an empty key, whether the service runs: "on" or "off". Values are as
+ * Service_Configure takes them. */
+struct piglet_setting_entry {
+    char service[24];
+    char key[24];
+    char value[24], initial[24];
+    char help[80];
+    uint64_t min, max; /* of a number; a switch is "on" or "off" */
+    uint32_t kind;     /* 0 number, 1 switch */
+    uint32_t next;
+};
+
 struct piglet_text_entry {
     char text[120];
     uint32_t next, reserved;
@@ -56,7 +68,8 @@ struct piglet_nic_entry {
 struct piglet_address_entry {
     uint32_t address, gateway; /* gateway 0: none */
     uint32_t length, nic;
-    uint32_t state; /* 0 tentative, 1 active, 2 duplicate */
+    uint16_t state;   /* 0 tentative, 1 active, 2 duplicate */
+    uint16_t service; /* whose it is, by number + 1, such as dhcp's; 0: the configuration's */
     uint32_t next;
 };
 
@@ -77,6 +90,23 @@ struct piglet_client_entry {
     uint32_t next, waiting;
 };
 
+/* A frame that was dropped. */
+struct piglet_record_entry {
+    uint64_t number; /* of the record, from 0, since the kernel started */
+    uint64_t time_ns;
+    char who[16];      /* the nic, phase or service that dropped it */
+    char reason[24];   /* as in the counter drop.REASON */
+    char sentence[88]; /* what that means */
+    uint32_t length;   /* of the frame */
+    uint16_t rule;     /* line of the firewall's rule, where the firewall dropped it; 0: none */
+    uint8_t nic;
+    uint8_t outgoing;  /* 1: it was on its way out by nic; 0: received by it */
+    uint8_t kept;      /* how many of its bytes follow */
+    uint8_t reserved0[7];
+    uint8_t bytes[96];
+    uint32_t next, reserved;
+};
+
 struct piglet_status_entry {
     uint64_t now_ns;
     uint64_t boot;
@@ -92,11 +122,13 @@ struct piglet_status_entry {
 
 PIGLET_ASSERT(sizeof(struct piglet_counter_entry) == 136, "counter entry");
 PIGLET_ASSERT(sizeof(struct piglet_service_entry) == 184, "service entry");
+PIGLET_ASSERT(sizeof(struct piglet_setting_entry) == 200, "setting entry");
 PIGLET_ASSERT(sizeof(struct piglet_text_entry) == 128, "text entry");
 PIGLET_ASSERT(sizeof(struct piglet_log_entry) == 192, "log entry");
 PIGLET_ASSERT(sizeof(struct piglet_nic_entry) == 144, "nic entry");
 PIGLET_ASSERT(sizeof(struct piglet_address_entry) == 24, "address entry");
 PIGLET_ASSERT(sizeof(struct piglet_route_entry) == 24, "route entry");
+PIGLET_ASSERT(sizeof(struct piglet_record_entry) == 264, "record entry");
 PIGLET_ASSERT(sizeof(struct piglet_client_entry) == 152, "client entry");
 
 #endif

@@ -1,6 +1,8 @@
 """One Piglet, and Linux hosts in namespaces on its wires; the same on every machine."""
 import os
+import shutil
 import socket
+import tempfile
 import time
 
 from lab import console, machine
@@ -12,6 +14,7 @@ ALL_MACHINES = (*MACHINES, "hosted-packet")  # where the wire's kind matters
 DUMP_EVERY_S = 1
 ANSWER_TIMEOUT_S = 4
 LATE_REPLY_S = 2
+WINDOW_BYTES = 4 << 20
 ETH_P_ALL = 0x0003
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23  # linux/if_packet.h
 
@@ -78,13 +81,38 @@ class Host:
         return False
 
 
-class Site:
-    """Boots Piglet on `name` with a nic a host. `hosts`: lists of addresses of each host's end."""
+class Windows:
+    """Where clients attach: a socket of a Linux process, or a file for each of QEMU's devices."""
 
-    def __init__(self, name, words, hosts=(("10.0.0.1/24",),), models=None, devices=(), wait=True):
+    def __init__(self, hosted, count):
+        self._folder = tempfile.mkdtemp(prefix="lab-", dir="/dev/shm") if count else None
+        self.socket, self.devices = None, []
+        if not count:
+            self.names = []
+        elif hosted:
+            self.socket = os.path.join(self._folder, "socket")
+            self.names = [f"unix:{self.socket}"] * count
+        else:
+            files = [os.path.join(self._folder, f"window{i}") for i in range(count)]
+            self.devices = machine.window_devices([(file, WINDOW_BYTES) for file in files])
+            self.names = [f"shm:{file}" for file in files]
+
+    def close(self):
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Site:
+    """Boots Piglet on `name` with a nic a host. `hosts`: lists of addresses of each host's end; `windows`: how many
+    clients can attach, by the names in `self.windows`; `before` is called with the first host, once that has its
+    wire and before Piglet starts."""
+
+    def __init__(self, name, words, hosts=(("10.0.0.1/24",),), models=None, devices=(), wait=True, windows=0,
+                 before=None):
         self.name = name
+        self.places = Windows(self.hosted, windows)
         self.hosts = [Host(addresses) for addresses in hosts]
-        self.piglet, self._spare = None, []
+        self.piglet, self._spare, self._before = None, [], before
         words = f"{words} dump={DUMP_EVERY_S}".strip()
         try:
             if self.hosted:
@@ -104,6 +132,10 @@ class Site:
         return self.name.startswith("hosted")
 
     @property
+    def windows(self):
+        return self.places.names
+
+    @property
     def console(self):
         return self.piglet.console
 
@@ -117,10 +149,12 @@ class Site:
         for host in self.hosts:
             host.interface = "wire"
             taps.append(host.namespace.tap("wire", *host.addresses))
+        if self._before:
+            self._before(self.host)
         models = models or [model] * len(taps)
         nics = [(model, machine.tap_netdev(tap)) for model, tap in zip(models, taps)]
         self.piglet = machine.Qemu(artefact("x86_64", "piglet.elf"), f"console=ttyS0 {words}", board, "64M", nics,
-                                   devices, fds=[tap.fd for tap in taps])
+                                   [*devices, *self.places.devices], fds=[tap.fd for tap in taps])
 
     def _start_hosted(self, words, devices):
         place = self.hosts[0].namespace if self.hosts else Namespace()
@@ -136,8 +170,10 @@ class Site:
             else:  # all taps are where the process can open them; the others' hosts get theirs when it has
                 place.tap(host.interface, *(host.addresses if i == 0 else ()), persistent=True)
         nics = [f"{kind}:{host.interface}" for host in self.hosts] + list(devices)
+        if self._before:
+            self._before(self.host)
         program = artefact("hosted-san" if self.name == "hosted-san" else "hosted", "piglet")
-        self.piglet = machine.Hosted(program, words, nics, place)
+        self.piglet = machine.Hosted(program, words, nics, place, window=self.places.socket)
 
     @staticmethod
     def _veth(place, host):
@@ -174,6 +210,7 @@ class Site:
             host.namespace.close()
         for place in self._spare:
             place.close()
+        self.places.close()
         return status
 
 

@@ -6,13 +6,14 @@ import socket
 import time
 
 from . import console, namespace, traffic
-from .machine import Qemu, tap_netdev
+from .machine import Qemu, build_directory, tap_netdev, window_devices
 from .wirehost import WireHost, WirePing
 
 HOST, PIGLET = "10.0.0.1", "10.0.0.2"
 PING_EVERY_S = 0.5
 PIPED_SECONDS = 10  # without a terminal nobody can type Ctrl-C
 FIRST_REPLY_TIMEOUT_S = 15
+WINDOW_BYTES = 4 << 20
 
 GOOD = re.compile("|".join((console.READY, r"link up", r"nic\d+: address", r"gateway .* is at",
                             r"\bnic\d+: \S+ [0-9a-f:]{17} at")))
@@ -89,6 +90,7 @@ class Demo:
         seconds = os.environ.get("RUN_SECONDS") or ("" if screen.live else str(PIPED_SECONDS))
         self.seconds = float(seconds) if seconds else None
         self.wire = self.machine = self.source = None
+        self.window = f"/dev/shm/piglet-{os.getpid()}"  # where libpiglet looks by itself, too
         self.closing = False
 
     def _console_line(self, line):
@@ -131,7 +133,9 @@ class Demo:
                                  f"-kernel {os.path.relpath(options.elf)} \\\n    -append '{words.strip()}'", "dim"))
         screen.line()
         self.machine = Qemu(options.elf, words, options.machine, options.memory,
-                            [(model, self.wire.netdev)], options.qemu, self._console_line, self.wire.fds)
+                            [(model, self.wire.netdev)],
+                            [*options.qemu, *window_devices([(self.window, WINDOW_BYTES)])],
+                            self._console_line, self.wire.fds)
         replied = self.wire.first_reply(lambda: self.machine.failure() is None)
         if replied is None:
             raise console.MachineFailed(self.machine.failure() or
@@ -145,6 +149,8 @@ class Demo:
         screen.line()
         screen.line(f"  {screen.paint('It answers:', 'green', 'bold')} first reply "
                     f"{screen.paint(f'{self.first_ms:.0f} ms', 'bold')} after QEMU's start. Now {what}:")
+        pigctl = os.path.relpath(os.path.join(build_directory(), "tools", "pigctl"))
+        screen.line(f"  Talk to it: {screen.paint(f'PIGLET=shm:{self.window} {pigctl} status', 'bold')}")
         screen.line()
         ends = None if self.seconds is None else time.monotonic() + self.seconds
         while ends is None or time.monotonic() < ends:
@@ -171,6 +177,8 @@ class Demo:
         for part in (self.source, self.machine, self.wire):
             if part:
                 part.stop() if hasattr(part, "stop") else part.close()
+        if os.path.exists(self.window):
+            os.unlink(self.window)
 
 
 def _stop(*_):

@@ -149,10 +149,12 @@ def dgram_netdev(local, remote):
 
 
 class Hosted(Machine):
-    """Piglet as a Linux process. `nics`: "tap:NAME" and its like, found in `namespace`."""
+    """Piglet as a Linux process. `nics`: "tap:NAME" and its like, found in `namespace`; `window`: a socket's path."""
 
-    def __init__(self, program, words, nics=(), namespace=None, cpu=None, sink=None):
+    def __init__(self, program, words, nics=(), namespace=None, cpu=None, sink=None, window=None):
         command = [program]
+        if window:
+            command += ["--window", window]
         for nic in nics:
             command += ["--nic", nic]
         if cpu is not None:

@@ -29,6 +29,11 @@ static const struct command commands[] = {
      "  pigctl counters nic0.\n"},
     {"drops", "[--all]", "why frames were dropped, and how many", show_drops, true,
      "Reasons that did not occur are left out, unless --all is given.\n"},
+    {"why", "[EXPRESSION]", "why the last frames were dropped, one by one", why, true,
+     "The last 2,048 dropped frames are kept. EXPRESSION is pcap-filter(7)'s, tcpdump's language, "
+     "about\n"
+     "their first 96 bytes:\n"
+     "  pigctl why host 10.0.0.9 and tcp port 22\n"},
     {"log", "[-f]", "the kernel's log", show_log, true,
      "-f stays and shows new lines as they come; with --json, each is an object on a line.\n"},
     {"clients", "", "who is attached, and what they do", show_clients, true, ""},
@@ -50,6 +55,16 @@ static const struct command commands[] = {
      "requests shm:FILE  of the client that has this window; it is only read, once a second,\n"
      "                   until Ctrl-C; with --json, or where the output is no terminal, once\n"
      "Windows that a socket handed to other processes are theirs alone and cannot be seen.\n"},
+    {"compile", "FILE -o OUT", "a configuration file as a boot module", compile, false,
+     "OUT is for `qemu -initrd`, or a hosted Piglet's --module. FILE - is standard input.\n"},
+    {"apply", "[--confirm SECONDS] FILE", "makes what runs be what the file says", apply, false,
+     "The difference is posted as one chain: all of it is done, or nothing, and what is done is\n"
+     "printed. With --confirm, the former configuration comes back by itself unless `pigctl\n"
+     "confirm` is typed in time.\n"},
+    {"confirm", "", "keeps what `apply --confirm` did", confirm, false, ""},
+    {"diff", "FILE", "what `apply` would do", diff, false,
+     "The exit code is 0 when there is nothing to do, 1 when there is something.\n"},
+    {"show", "config", "what runs, as a configuration file", show, true, ""},
     {"top", "", "rates, time and drops, refreshed every second; q quits", top, true, ""},
     {"doctor", "", "checks what must be right, with a cure for what is not", doctor, false,
      "It looks for two seconds. The exit code is 1 when something is wrong.\n"},

@@ -37,7 +37,7 @@ int complain_word(const struct session *session, const char *word);
 /* Opens the session's Piglet as `name`; complains itself. */
 int session_open(struct session *session);
 
-/* ---- parsing (change.c) ------------------------------------------------------------------------ */
+/* ---- parsing (language.c, change.c) ------------------------------------------------------------------------ */
 
 bool parse_number(const char *text, uint64_t max, uint64_t *number);
 bool parse_address(const char *text, uint32_t *address);
@@ -55,6 +55,7 @@ int ping_poke(struct session *session, uint32_t address);
 command_function show_status, show_nics, show_services, show_counters, show_drops, show_log,
     show_clients, show_addresses, show_routes, show_arp;
 command_function change; /* words as show.c found them, with the noun in session */
-command_function ping, requests, top, doctor;
+command_function ping, requests, top, doctor, why;
+command_function compile, apply, confirm, diff, show;
 
 #endif

@@ -12,7 +12,7 @@ $(BUILD)/pigctl/%.o: tools/pigctl/%.c | packages
 
 $(BUILD)/tools/pigctl: $(PIGCTL_OBJECTS) $(BUILD)/client/libpiglet.a
 	@mkdir -p $(@D)
-	$(QUIET)$(CC) -o $@ $^ -lncurses -ltinfo -lm -pthread
+	$(QUIET)$(CC) -o $@ $^ -lncurses -ltinfo -lpcap -lm -pthread
 
 # Into $(DESTDIR), for packages.
 install: install-pigctl

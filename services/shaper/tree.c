@@ -1,0 +1,189 @@
+/* Which class sends next, and when the others may: hierarchical token buckets.
+ *
+ * Each class tells the one above what it offers: a set of rows, a row being a level of lending and a
+ * priority. A class whose ceiling's bucket is shut offers nothing. One that may send by its own rate
+ * lends to those below that nobody has lent to yet; else it passes their offers on as they are. So
+ * a tree's lowest lent row is what goes first, and the way down to its queue is a look at one set of
+ * children a level. A charge, or a timer, changes what one class offers, and at most those above.
+ * Cost: a few instructions a level, whatever the number of classes.
+ *
+ * Buckets are times (the generic cell rate algorithm's): one number each, that is only written when
+ * something is sent. */
+#include "services/shaper/shaper.h"
+
+/* The last rate_bps is said over at least this long, and shown as 0 when nothing came for twice. */
+#define SHAPER_WINDOW_NS NS_PER_SECOND
+
+/* ---- buckets --------------------------------------------------------------------------------- */
+
+/* Whether the bucket has room for any frame. */
+static inline bool shaper_open(const struct shaper_bucket *bucket, const struct shaper_rate *rate,
+                               uint64_t now_ns)
+{
+    return bucket->full_ns <= now_ns + rate->slack_ns;
+}
+
+static inline void shaper_charge(struct shaper_bucket *bucket, const struct shaper_rate *rate,
+                                 uint32_t length, uint64_t now_ns)
+{
+    uint64_t cost = length * rate->byte_time + bucket->rest;
+    uint64_t from_ns = bucket->full_ns > now_ns ? bucket->full_ns : now_ns;
+    bucket->full_ns = from_ns + (cost >> SHAPER_RATE_FRACTION);
+    bucket->rest = cost & ((1u << SHAPER_RATE_FRACTION) - 1);
+}
+
+void shaper_bucket_convert(struct shaper_bucket *bucket, const struct shaper_rate *from,
+                           const struct shaper_rate *to, uint64_t now_ns)
+{
+    if (bucket->full_ns <= now_ns)
+        return;
+    /* Not above 2^36 ns (PIGLET_SHAPER_BURST_MAX_S); half of the fraction's bits are enough here. */
+    unsigned half = SHAPER_RATE_FRACTION / 2;
+    uint64_t bytes = ((bucket->full_ns - now_ns) << half) / (from->byte_time >> half) + 1;
+    uint64_t room = (to->burst_ns << half) / (to->byte_time >> half);
+    uint64_t missing_ns =
+        bytes < room ? bytes * to->byte_time >> SHAPER_RATE_FRACTION : to->burst_ns;
+    bucket->full_ns = now_ns + missing_ns;
+}
+
+/* Charges a class and those above: the ceilings' buckets, and the rates' from the lender on. One
+ * that is shut is over its rate already: that has been lent by the one above. */
+static inline void shaper_charge_class(struct shaper_class *class, unsigned level, uint32_t length,
+                                       uint64_t now_ns)
+{
+    struct shaper_queue *queue = class->queue;
+    shaper_charge(&queue->ceiling, &class->ceiling, length, now_ns);
+    if (class->level >= level && shaper_open(&queue->rate, &class->rate, now_ns))
+        shaper_charge(&queue->rate, &class->rate, length, now_ns);
+    if (now_ns - queue->window_ns >= SHAPER_WINDOW_NS) {
+        queue->measured_ns = now_ns - queue->window_ns;
+        queue->measured_bytes = queue->sent_bytes - queue->window_bytes;
+        queue->window_ns = now_ns;
+        queue->window_bytes = queue->sent_bytes;
+    }
+    queue->sent_frames++;
+    queue->sent_bytes += length;
+}
+
+bool shaper_pass(struct shaper_class *class, uint32_t length, uint64_t now_ns)
+{
+    unsigned level = PIGLET_SHAPER_DEPTH_MAX;
+    if (class->top->held)
+        return false;
+    for (struct shaper_class *above = class; above; above = above->parent) {
+        const struct shaper_queue *queue = above->queue;
+        if (!shaper_open(&queue->ceiling, &above->ceiling, now_ns))
+            return false;
+        if (level == PIGLET_SHAPER_DEPTH_MAX && shaper_open(&queue->rate, &above->rate, now_ns))
+            level = above->level;
+    }
+    if (level == PIGLET_SHAPER_DEPTH_MAX)
+        return false;
+    for (struct shaper_class *above = class; above; above = above->parent)
+        shaper_charge_class(above, level, length, now_ns);
+    return true;
+}
+
+/* ---- offers ---------------------------------------------------------------------------------- */
+
+static void shaper_wake(struct service_self *self, struct shaper_class *class,
+                        const struct shaper_bucket *bucket, const struct shaper_rate *rate)
+{
+    uint64_t wake_ns = bucket->full_ns - rate->slack_ns + class->gather_ns;
+    if (timer_armed(&class->timer.timer) && class->wake_ns <= wake_ns)
+        return;
+    class->wake_ns = wake_ns;
+    service_timer_arm(self, &class->timer,
+                      (wake_ns - service_now_ns(self) + NS_PER_US - 1) / NS_PER_US);
+}
+
+/* What the class offers now. What is shut has its timer armed. */
+static inline uint64_t shaper_offers(struct service_self *self, struct shaper_class *class)
+{
+    const struct shaper_queue *queue = class->queue;
+    uint64_t now_ns = service_now_ns(self), rows = class->rows, unlent = rows >> SHAPER_UNLENT;
+    if (!rows)
+        return 0;
+    if (!shaper_open(&queue->ceiling, &class->ceiling, now_ns)) {
+        shaper_wake(self, class, &queue->ceiling, &class->ceiling);
+        return 0;
+    }
+    if (!unlent)
+        return rows;
+    if (!shaper_open(&queue->rate, &class->rate, now_ns)) {
+        shaper_wake(self, class, &queue->rate, &class->rate);
+        return rows;
+    }
+    return (rows & SHAPER_LENT) | unlent << (class->level * PIGLET_SHAPER_PRIORITIES);
+}
+
+/* Tells the class above; whether anything is new. */
+static inline bool shaper_offer(struct service_self *self, struct shaper_class *class)
+{
+    uint64_t offers = shaper_offers(self, class), changed = offers ^ class->offers;
+    uint64_t bit = 1ull << class->place;
+    struct shaper_class *above = class->parent;
+    class->offers = offers;
+    if (!above) {
+        struct shaper_half *half = ((struct shaper *)self->state)->half;
+        half->ready = offers & SHAPER_LENT ? half->ready | bit : half->ready & ~bit;
+        return false;
+    }
+    for (uint64_t left = changed; left; left &= left - 1) {
+        unsigned row = (unsigned)__builtin_ctzll(left);
+        above->who[row] ^= bit;
+        uint64_t rest = above->rows & ~(1ull << row);
+        above->rows = rest | (uint64_t)(above->who[row] != 0) << row;
+    }
+    return changed != 0;
+}
+
+void shaper_refresh(struct service_self *self, struct shaper_class *class)
+{
+    while (class && shaper_offer(self, class))
+        class = class->parent;
+}
+
+/* ---- the next -------------------------------------------------------------------------------- */
+
+/* The first in `who` from place `first` on, going round. */
+static inline unsigned shaper_turn(uint64_t who, unsigned first)
+{
+    uint64_t turned = who >> first | who << (-first & 63);
+    return ((unsigned)__builtin_ctzll(turned) + first) & 63;
+}
+
+struct shaper_class *shaper_next(struct shaper_half *half, struct shaper_class *top,
+                                 struct shaper_path *path)
+{
+    unsigned row = (unsigned)__builtin_ctzll(top->offers);
+    struct shaper_class *class = top;
+    path->level = row / PIGLET_SHAPER_PRIORITIES;
+    for (path->depth = 0; class->level; path->depth++) {
+        if (path->level == class->level && row < SHAPER_UNLENT)
+            row += SHAPER_UNLENT - class->level * PIGLET_SHAPER_PRIORITIES;
+        unsigned place = shaper_turn(class->who[row], class->cursor[row]);
+        class->cursor[row] = (uint8_t)place;
+        path->row[path->depth] = (uint8_t)row;
+        class = &half->class[class->child[place]];
+    }
+    return class;
+}
+
+void shaper_sent(struct service_self *self, struct shaper_class *class,
+                 const struct shaper_path *path, uint32_t length)
+{
+    uint64_t now_ns = service_now_ns(self);
+    struct shaper_queue *queue = class->queue;
+    unsigned depth = path->depth;
+    queue->deficit -= (int32_t)length;
+    bool next = queue->deficit <= 0; /* its turn is over: the next one's, on all levels */
+    if (next)
+        queue->deficit += (int32_t) class->turn;
+    for (struct shaper_class *below = NULL; class; below = class, class = class->parent) {
+        if (below && next)
+            class->cursor[path->row[--depth]] = (uint8_t)((below->place + 1) & 63);
+        shaper_charge_class(class, path->level, length, now_ns);
+        shaper_offer(self, class);
+    }
+}
