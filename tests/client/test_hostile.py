@@ -40,7 +40,7 @@ NOP = 0xffff0000      # of a request: its opcode, flags, and that none is behind
 TWO_EVENTS = 3 << 8   # PIGLET_EVENT and PIGLET_ATOMIC: both or nothing
 WINDOW_BYTES, BELL_BYTES = 256 << 10, 4096
 PORTS = 1000, 1008           # that victims bind
-CALM_LOAD_PERCENT = 10
+ASLEEP_PERCENT = 80
 
 
 class Site:
@@ -383,7 +383,10 @@ def test_scribbles_01_over_everything(site):
 def test_calm_01_when_all_have_gone(site):
     """Afterwards the kernel sleeps, as if nobody had been there."""
     site.quiet()
-    time.sleep(1.0)
-    load = site.pigctl("status")["load_percent"]
-    print(f"figure: load {load} % when all have gone")
-    assert load < CALM_LOAD_PERCENT
+    time.sleep(0.5)
+    before, start = site.counters(), time.monotonic()
+    time.sleep(2.0)
+    after, took = site.counters(), time.monotonic() - start
+    asleep = (after["time_ns.idle"] - before["time_ns.idle"]) / 1e9 / took * 100
+    print(f"figure: asleep for {asleep:.1f} % of the time when all have gone")
+    assert asleep > ASLEEP_PERCENT

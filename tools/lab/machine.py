@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 from . import console
@@ -120,6 +121,21 @@ def qemu_command(elf, words, machine, memory, nics, extra=()):
     return command + list(extra)
 
 
+def compiled(configs):
+    """A descriptor of a file in memory: these configuration files as one boot module, for -initrd /proc/self/fd/N."""
+    module = os.memfd_create("modules", 0)
+    for config in configs:
+        with tempfile.NamedTemporaryFile(suffix=".psr") as out:
+            pigctl = os.path.join(build_directory(), "tools", "pigctl")
+            if not os.path.exists(pigctl):
+                raise LabError(f"{pigctl} is not there", "`make` builds it")
+            done = subprocess.run([pigctl, "compile", config, "-o", out.name], stderr=subprocess.PIPE, text=True, check=False)
+            if done.returncode:
+                raise LabError(done.stderr.strip(), f"correct {config}")
+            os.write(module, out.read())
+    return module
+
+
 def window(spec):
     """"FILE" or "FILE,BYTES" as a pair."""
     path, _, size = spec.partition(",")
@@ -149,10 +165,13 @@ def dgram_netdev(local, remote):
 
 
 class Hosted(Machine):
-    """Piglet as a Linux process. `nics`: "tap:NAME" and its like, found in `namespace`; `window`: a socket's path."""
+    """Piglet as a Linux process. `nics`: "tap:NAME" and its like, found in `namespace`; `window`: a socket's path;
+    `modules`: compiled configurations."""
 
-    def __init__(self, program, words, nics=(), namespace=None, cpu=None, sink=None, window=None):
+    def __init__(self, program, words, nics=(), namespace=None, cpu=None, sink=None, window=None, modules=()):
         command = [program]
+        for module in modules:
+            command += ["--module", module]
         if window:
             command += ["--window", window]
         for nic in nics:

@@ -34,6 +34,13 @@ static const struct command commands[] = {
      "about\n"
      "their first 96 bytes:\n"
      "  pigctl why host 10.0.0.9 and tcp port 22\n"},
+    {"capture", "[-w FILE] [-n NIC] [-c N] [--drops | --no-drops] [EXPRESSION]",
+     "what nics receive, send and drop, as pcapng", capture, true,
+     "To FILE or standard output, until Ctrl-C or N frames. A dropped frame comes once as received "
+     "or\n"
+     "sent, and again, its first 96 bytes, with a comment that says why. --drops: only those.\n"
+     "EXPRESSION is pcap-filter(7)'s, tcpdump's language.\n"
+     "  pigctl capture -n nic0 icmp | tshark -r -\n"},
     {"log", "[-f]", "the kernel's log", show_log, true,
      "-f stays and shows new lines as they come; with --json, each is an object on a line.\n"},
     {"clients", "", "who is attached, and what they do", show_clients, true, ""},
