@@ -42,10 +42,9 @@ struct live_row {
 #define COUNT_OF(array)    (sizeof(array) / sizeof *(array))
 
 #define LIVE_SYSTEM UINT64_MAX       /* stands for the capability, */
-#define LIVE_ARP    (UINT64_MAX - 1) /* and these for the services' numbers */
-#define LIVE_ECHO   (UINT64_MAX - 2)
-#define LIVE_LOADED (UINT64_MAX - 3) /* of a service that takes a table; 99 where there is none */
-#define LIVE_TABLE  (UINT64_MAX - 4) /* a capability: memory with an empty table */
+#define LIVE_ECHO   (UINT64_MAX - 2) /* and these for the services' numbers */
+#define LIVE_SHAPER (UINT64_MAX - 3)
+#define LIVE_TABLE  (UINT64_MAX - 4) /* a capability: memory with an empty table for shaper */
 
 /* What became of a chain. */
 struct live_ran {
@@ -92,7 +91,7 @@ void live_same(const struct live_tables *before, const char *where);
 /* A client in Client_List; false: it is not there. */
 bool live_client(struct piglet *by, uint32_t number, struct piglet_client_entry *entry);
 
-/* A service's number by its name, LIVE_NOWHERE if there is none; a counter's value. */
+/* A service's number by its name; a counter's value. */
 uint32_t live_service(const char *name);
 uint64_t live_counter(const char *name);
 
@@ -103,9 +102,6 @@ uint64_t live_now_us(void);
 
 /* Ends the case. */
 _Noreturn void live_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Goes on, but what could not be tried is said, and the case does not count as passed. */
-void live_skip(const char *why);
 
 #define CHECK(truth, ...)                                                                          \
     do {                                                                                           \
@@ -124,10 +120,8 @@ struct live {
     struct piglet *one, *two;
     uint64_t text; /* offset of a page of client one's: the texts below */
     uint32_t table;
-    uint32_t arp, echo, loaded;
+    uint32_t echo, shaper;
 };
-
-enum { LIVE_NOWHERE = 99 };
 
 enum {
     TEXT_OTHER = 0,

@@ -35,12 +35,10 @@ static struct piglet_argument resolve(struct piglet *piglet, struct piglet_argum
         argument.value = live.table;
     if (argument.tag == PIGLET_TAG_OFFSET && argument.value < PIGLET_PAGE)
         argument.value += live.text;
-    if (argument.tag == PIGLET_TAG_NUMBER && argument.value == LIVE_ARP)
-        argument.value = live.arp;
     if (argument.tag == PIGLET_TAG_NUMBER && argument.value == LIVE_ECHO)
         argument.value = live.echo;
-    if (argument.tag == PIGLET_TAG_NUMBER && argument.value == LIVE_LOADED)
-        argument.value = live.loaded;
+    if (argument.tag == PIGLET_TAG_NUMBER && argument.value == LIVE_SHAPER)
+        argument.value = live.shaper;
     return argument;
 }
 
@@ -241,8 +239,8 @@ uint32_t live_service(const char *name)
 {
     struct search search = {.name = name};
     int found = piglet_read_table(live.two, PIGLET_OP_SERVICE_LIST, 0, search_service, &search);
-    CHECK(found >= 0, "Service_List: %s", piglet_error_text(found));
-    return found ? (uint32_t)search.value : LIVE_NOWHERE;
+    CHECK(found == 1, "there is no service %s", name);
+    return (uint32_t)search.value;
 }
 
 static int search_counter(const void *entry, void *context)

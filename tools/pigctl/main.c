@@ -41,6 +41,10 @@ static const struct command commands[] = {
      "sent, and again, its first 96 bytes, with a comment that says why. --drops: only those.\n"
      "EXPRESSION is pcap-filter(7)'s, tcpdump's language.\n"
      "  pigctl capture -n nic0 icmp | tshark -r -\n"},
+    {"export", "[--listen ADDRESS:PORT]", "the counters as Prometheus reads them", export_metrics,
+     true,
+     "Prints them, or serves them over HTTP until Ctrl-C:\n"
+     "  pigctl export --listen 127.0.0.1:9100\n"},
     {"log", "[-f]", "the kernel's log", show_log, true,
      "-f stays and shows new lines as they come; with --json, each is an object on a line.\n"},
     {"clients", "", "who is attached, and what they do", show_clients, true, ""},
