@@ -187,7 +187,7 @@ int piglet_wait(struct piglet *piglet, int64_t number, int64_t timeout_us,
 int piglet_next_event(struct piglet *piglet, int64_t timeout_us, struct piglet_event *event);
 
 /* The status of a request of a chain that has ended, and its result (NULL: not wanted): its state
- * as in enum piglet_state. Both stay until their place is used again, so look before posting much.
+ * as in enum piglet_request_state. Both stay until their place is used again, so look before posting much.
  * ERR_BUSY: the chain has not ended; ERR_NOT_FOUND: no such request, or no longer. */
 int piglet_result(const struct piglet *piglet, int64_t number, int request, uint64_t *result,
                   struct piglet_status *status);

@@ -280,12 +280,23 @@ static inline int piglet_chain_status_read(struct piglet_chain *chain,
 
 /* ---- services' tables -------------------------------------------------------------------------- */
 
-/* bytes of a table at the memory's beginning. The result is the load's number, for the swap. */
+/* bytes of a table at the memory's beginning, and text_bytes of the text it was made from behind it
+ * (0: none). The result is the load's number, for the swap. */
 static inline int piglet_chain_service_load(struct piglet_chain *chain, uint32_t service,
-                                            struct piglet_argument memory, uint64_t bytes)
+                                            struct piglet_argument memory, uint32_t bytes,
+                                            uint32_t text_bytes)
 {
     return piglet_chain_add(chain, PIGLET_OP_SERVICE_LOAD, piglet_chain_system(chain),
-                            piglet_number(service), memory, piglet_number(bytes));
+                            piglet_number(service), memory,
+                            piglet_number((uint64_t)text_bytes << 32 | bytes));
+}
+
+/* The text of the table in force, from a byte on. */
+static inline int piglet_chain_table_read(struct piglet_chain *chain, struct piglet_argument memory,
+                                          uint32_t service, uint64_t from)
+{
+    return piglet_chain_add(chain, PIGLET_OP_TABLE_READ, piglet_chain_system(chain), memory,
+                            piglet_number(service), piglet_number(from));
 }
 
 static inline int piglet_chain_service_swap(struct piglet_chain *chain, uint32_t service,

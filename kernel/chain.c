@@ -91,7 +91,8 @@ int chain_service_load(struct service_self *self, const uint8_t *table, size_t b
     if (bytes > self->service->table_max)
         return ERR_RANGE;
     self->load_error_at = 0;
-    self->loaded = false; /* whatever was in the spare half is gone */
+    self->loaded = self->former = false; /* whatever was in the spare half is gone */
+    self->source[1].bytes = 0;
     int error = self->service->load(self, table, bytes);
     if (error < 0)
         return error;
@@ -100,19 +101,24 @@ int chain_service_load(struct service_self *self, const uint8_t *table, size_t b
     return (int)self->loads;
 }
 
-int chain_service_swap(struct service_self *self, uint64_t load)
-{
-    if (!self->loaded || load != self->loads)
-        return ERR_INVALID;
-    self->loaded = false;
-    self->service->swap(self);
-    return 0;
-}
-
 void chain_service_swap_back(struct service_self *self)
 {
-    self->loaded = true;
+    char *text = self->source[0].text;
+    size_t bytes = self->source[0].bytes;
     self->service->swap(self);
+    self->source[0] = self->source[1];
+    self->source[1].text = text;
+    self->source[1].bytes = bytes;
+    self->loaded = !self->loaded;
+    self->former = !self->former;
+}
+
+int chain_service_swap(struct service_self *self, uint64_t load)
+{
+    if (load ? !self->loaded || load != self->loads : !self->former)
+        return ERR_INVALID;
+    chain_service_swap_back(self);
+    return 0;
 }
 
 /* Moves the frames of the wanted kinds from `batch` to `wanted`, in order. */
@@ -210,7 +216,8 @@ static void chain_out_done(struct core *core, struct nic *nic)
 void chain_flush(struct core *core)
 {
     /* A filter may send frames of its own (ARP: a request), to any nic. They come next, and end: a
-     * filter answers at most once to each frame, and what it sends is FRAME_READY or FRAME_SHAPED. */
+     * filter answers at most once to each frame, and what it sends is FRAME_READY, or FRAME_SHAPED,
+     * which no filter takes. */
     while (core->unflushed) {
         struct nic *nic = &core->nic[__builtin_ctz(core->unflushed)];
         struct batch batch = chain_take_out(nic);

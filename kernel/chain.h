@@ -52,8 +52,11 @@ unsigned chain_yielded(struct core *core);
  * ERR_RANGE: too long. Else load's. */
 int chain_service_load(struct service_self *self, const uint8_t *table, size_t bytes);
 
-/* Puts the table of that load in force. ERR_INVALID: it is not the last, or swapped in already. */
+/* Puts the table of that load in force; 0: the one that was in force before the last swap.
+ * ERR_INVALID: it is not the last, or swapped in already; or there is no former one. */
 int chain_service_swap(struct service_self *self, uint64_t load);
+
+/* Undoes the last swap. */
 void chain_service_swap_back(struct service_self *self);
 
 /* Tells every running service. */

@@ -65,8 +65,13 @@ struct service_self {
     bool wanted;   /* by configuration: run it once everything is there */
     bool running;
     bool loaded;            /* a table is ready to be swapped in */
+    bool former;            /* the former one is, that the one in force took the place of */
     uint32_t loads;         /* tables taken so far */
     uint32_t load_error_at; /* byte of a table that load refused */
+    struct {
+        char *text; /* what the tables were made from: of the one in force, and of the spare one */
+        size_t bytes;
+    } source[2];
     struct {
         uint64_t *frames; /* handed to receive and transmit */
         uint64_t *time_ns;

@@ -61,7 +61,11 @@
     X(DHCP_UNEXPECTED, "dhcp-unexpected", "a DHCP answer to another station, or not asked for")    \
     X(DHCP_UNUSABLE, "dhcp-unusable", "a DHCP answer without a usable address, mask or time")      \
     X(SHAPER_LIMIT, "shaper-limit", "its class, or the shaper, holds as many frames as it may")    \
-    X(SHAPER_CODEL, "shaper-codel", "its flow's frames wait too long in their class (CoDel)")
+    X(SHAPER_CODEL, "shaper-codel", "its flow's frames wait too long in their class (CoDel)")      \
+    X(FIREWALL_DROP, "firewall-drop", "a rule or a default of the firewall says so")               \
+    X(FIREWALL_INVALID, "firewall-invalid", "of no connection, or outside of its windows")         \
+    X(FIREWALL_LIMIT, "firewall-limit", "its sender has as many connections as the rule allows")   \
+    X(FIREWALL_STATE_FULL, "firewall-state-full", "no room for another connection")
 
 enum drop_reason {
 #define DROP_ENUM(name, text, sentence) DROP_##name,

@@ -59,6 +59,7 @@ enum frame_flag {
         1 << 0,             /* Ethernet or IPv4 broadcast or multicast: never answered by errors */
     FRAME_CHECKED = 1 << 1, /* the machine vouches for the transport checksum (hosted) */
     FRAME_FORWARDED = 1 << 2, /* on its way from received_on to nic */
+    FRAME_JUDGED = 1 << 3,    /* rejected by the firewall: what it is answered by may leave */
 };
 
 struct frame {

@@ -84,8 +84,7 @@ struct service {
     const struct service_setting *settings; /* ended by a NULL name */
     /* Checks the state's configuration and gets ready. Negative: the service stays off. */
     int (*start)(struct service_self *self);
-    /* Frees every frame it holds (service_drop, DROP_SERVICE_STOPPED); its timers are cancelled by
-     * itself. */
+    /* Frees every frame it holds (service_drop, DROP_SERVICE_STOPPED), and cancels its timers. */
     void (*stop)(struct service_self *self);
     /* The service runs, and a setting has another value now: in force at once, so what was derived
      * from the old one is corrected here. */
@@ -132,6 +131,14 @@ static inline enum verdict service_reject(struct frame *frame, enum drop_reason 
     frame->icmp_code = icmp_code;
     frame->icmp_value = value;
     return VERDICT_PASS;
+}
+
+enum { SERVICE_RESET = 0xff }; /* in icmp_type of a FRAME_REJECTED: answer by a TCP reset */
+
+/* Likewise, for a TCP packet whose header is whole: answered by a reset. */
+static inline enum verdict service_reject_reset(struct frame *frame, enum drop_reason reason)
+{
+    return service_reject(frame, reason, SERVICE_RESET, 0, 0);
 }
 
 void service_yield_frame(struct service_self *self, struct frame *frame); /* service_each's */
@@ -279,7 +286,8 @@ static inline uint32_t service_source(const struct service_self *self, unsigned 
 }
 
 /* Gives a nic an address, or takes one away, and tells all services (this one too). Errors: those of
- * address_add and address_delete. Not from inside a notice. */
+ * address_add and address_delete. Only from timeout and stop: frames in the chains carry routes that
+ * were looked up already, and a notice has not reached everybody yet. */
 int service_address_add(struct service_self *self, unsigned nic, uint32_t ip, uint8_t length,
                         uint32_t gateway);
 int service_address_delete(struct service_self *self, uint32_t ip);

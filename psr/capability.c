@@ -111,7 +111,7 @@ int capability_find(struct client *client, uint64_t number, enum object_type typ
 static void capability_mark(struct capability *entry, unsigned by)
 {
     entry->state = CAPABILITY_ENDING;
-    entry->ending = (uint8_t)by;
+    entry->ending = (uint16_t)by;
     entry->object->names--;
 }
 

@@ -109,7 +109,7 @@ static int argument_check(struct client *client, struct call *call, unsigned ind
 struct undo *undo_add(struct client *client)
 {
     struct clients *clients = client->core->clients;
-    if (clients->undo_count == UNDO_MAX)
+    if (clients->undo_count == clients->undo_room)
         arch_panic("a chain did more than its undo list holds");
     struct undo *undo = &clients->undo[clients->undo_count++];
     *undo = (struct undo){.undo = NULL};
@@ -133,6 +133,30 @@ static void undo_commit(struct client *client)
         if (clients->undo[i].commit)
             clients->undo[i].commit(client, &clients->undo[i]);
     clients->undo_count = 0;
+}
+
+int chains_hold(struct client *client, unsigned requests)
+{
+    struct clients *clients = client->core->clients;
+    if (UNDO_PER_REQUEST * requests > clients->undo_room) {
+        struct undo *room =
+            arch_memory_take(UNDO_PER_REQUEST * requests * sizeof *room, FRAME_METADATA);
+        if (!room)
+            return ERR_NO_MEMORY;
+        clients->undo = room;
+        clients->undo_room = UNDO_PER_REQUEST * requests;
+    }
+    clients->held = true;
+    return 0;
+}
+
+void chains_release(struct client *client, bool keep)
+{
+    client->core->clients->held = false;
+    if (keep)
+        undo_commit(client);
+    else
+        undo_back(client, 0);
 }
 
 /* ---- one request --------------------------------------------------------------------------------- */
@@ -313,7 +337,7 @@ static void chain_end(struct client *client)
     struct clients *clients = client->core->clients;
     if (chain->atomic && chain->error)
         chain_undo(client);
-    else
+    else if (!clients->held)
         undo_commit(client);
     for (unsigned i = 1; chain->atomic && i <= chain->length; i++)
         if (chain->outcome[i - 1].flags & PIGLET_EVENT)
@@ -411,7 +435,7 @@ unsigned chain_run_slice(struct client *client, unsigned budget)
             spent += cost;
             client->requests++;
             chain->cost += cost;
-            if (chain->atomic && chain->cost > ATOMIC_COST_MAX) {
+            if (chain->atomic && chain->cost > ATOMIC_COST_MAX && !client->core->clients->held) {
                 chain_failure(chain, ERR_LIMIT, chain->length);
                 chain->next = PIGLET_NEXT_NONE;
             }

@@ -16,7 +16,8 @@ enum {
     TIMERS_MAX = 16,
     COPY_DEPTH_MAX = 8, /* copies of copies: bounds the walk of Cap_Revoke */
     DATA_PAGES_MAX = PIGLET_WINDOW_BYTES_MAX / PIGLET_PAGE,
-    UNDO_MAX = 2 * PIGLET_CHAIN_MAX,
+    UNDO_PER_REQUEST = 2,
+    UNDO_MAX = UNDO_PER_REQUEST * PIGLET_CHAIN_MAX,
     SLICE_REQUESTS = 64, /* of one client before the next has its turn */
     TURN_REQUESTS = 256, /* of all clients before frames have theirs; heavy ones count as several */
     SLICE_FRAMES = BATCH_MAX,
@@ -90,8 +91,8 @@ struct client_timer {
     uint32_t capability, chain;
     uint64_t cookie, period_us;
     uint64_t due_ns; /* when it fires next */
-    uint32_t due;  /* times since the last event */
-    bool reserved; /* there is room for its event */
+    uint32_t due;    /* times since the last event */
+    bool reserved;   /* there is room for its event */
 };
 
 enum { NO_PARENT = 0xffff };
@@ -106,7 +107,7 @@ struct capability {
     uint8_t depth;
     uint8_t rights;
     uint8_t state;
-    uint8_t ending; /* which entry of the undo list made it CAPABILITY_ENDING */
+    uint16_t ending; /* which entry of the undo list made it CAPABILITY_ENDING */
 };
 
 /* ---- chains ------------------------------------------------------------------------------------ */
@@ -114,7 +115,7 @@ struct capability {
 struct outcome {
     uint64_t result;
     uint16_t slot; /* in the requests; of the first: in the post ring */
-    uint8_t state; /* enum piglet_state */
+    uint8_t state; /* enum piglet_request_state */
     int8_t error;
     uint8_t root;
     uint8_t flags;
@@ -237,8 +238,9 @@ struct clients {
     uint16_t port_next;
     uint8_t *table; /* a service's table while it is checked; NULL until the first one comes */
     size_t table_room;
-    unsigned undo_count;
-    struct undo undo[UNDO_MAX];
+    bool held; /* a module runs: its chains are certain only when all have succeeded */
+    unsigned undo_count, undo_room;
+    struct undo *undo, undo_own[UNDO_MAX];
     uint64_t *requests, *chains, *failed, *undone, *cancelled, *lies, *rx_frames, *tx_frames,
         *dropped, *refused, *attachments, *heartbeats_lost; /* counters */
 };
@@ -308,6 +310,13 @@ unsigned chain_run_slice(struct client *client, unsigned budget);
 /* Room for an entry, zeroed. Never NULL: UNDO_MAX covers the longest chain. */
 struct undo *undo_add(struct client *client);
 
+/* From now on chains are kept undoable, up to so many requests, and may cost what they like: for the
+ * start, when there is no traffic to be held up. ERR_NO_MEMORY. */
+int chains_hold(struct client *client, unsigned requests);
+
+/* Ends that: what they did is certain, or undone. */
+void chains_release(struct client *client, bool keep);
+
 /* ---- capabilities -------------------------------------------------------------------------------- */
 
 /* A new name for the object. ERR_LIMIT: none is free. Undone by itself. */
@@ -371,10 +380,11 @@ opcode_run op_cap_copy, op_cap_drop, op_cap_revoke; /* capability.c */
 opcode_run op_make_frameset, op_set_peer, op_frameset_start, op_frameset_stop, op_bind_port,
     op_join; /* frameset.c */
 opcode_run op_address_add, op_address_delete, op_route_add, op_route_delete, op_service_start,
-    op_service_stop, op_service_configure, op_service_load, op_service_swap,
-    op_service_find; /* configure.c */
-opcode_run op_record_read, op_service_list, op_service_show, op_setting_list, op_counter_read, op_log_read,
-    op_nic_list, op_address_list, op_route_list, op_client_list, op_status_read; /* table.c */
+    op_service_stop, op_service_configure, op_service_load, op_service_swap, op_service_find,
+    op_table_read; /* configure.c */
+opcode_run op_record_read, op_service_list, op_service_show, op_setting_list, op_counter_read,
+    op_log_read, op_nic_list, op_address_list, op_route_list, op_client_list,
+    op_status_read;                       /* table.c */
 opcode_run op_timer_start, op_timer_stop; /* client_timer.c */
 
 #endif

@@ -56,7 +56,8 @@ static void client_timer_commit(struct client *client, struct undo *undo)
     struct core *core = client->core;
     if (timer->object.type != OBJECT_TIMER || timer->object.names == 0)
         return; /* stopped by the same chain */
-    uint64_t due_ns = core->now_ns + undo->value[0] * 1000;
+    /* Not from the turn's beginning, which may be long past: it would come early. */
+    uint64_t due_ns = arch_clock_ns() + undo->value[0] * 1000;
     timer->due_ns = due_ns;
     timer_arm(&core->timers, &timer->timer, due_ns);
     if (due_ns < core->timers_due_ns)

@@ -308,6 +308,8 @@ int clients_start(struct core *core, unsigned modules)
         return ERR_NO_MEMORY;
     clients->core = core;
     clients->limit = limit;
+    clients->undo = clients->undo_own;
+    clients->undo_room = UNDO_MAX;
     clients->client = arch_memory_take(limit * sizeof(struct client), FRAME_METADATA);
     clients->active = arch_memory_take(limit * sizeof(uint16_t), FRAME_METADATA);
     clients->unbelled_number = arch_memory_take(limit * sizeof(uint16_t), FRAME_METADATA);

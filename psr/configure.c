@@ -5,8 +5,9 @@
 #include "psr/frameset.h"
 
 enum {
-    TEXT_MAX = 96,         /* "key=value" */
-    SERVICE_NAME_MAX = 23, /* as in struct piglet_service_entry */
+    TEXT_MAX = 96,          /* "key=value" */
+    SERVICE_NAME_MAX = 23,  /* as in struct piglet_service_entry */
+    SOURCE_MAX = 512 << 10, /* bytes of text that a table was made from */
     ROUTE_ROOT_BITS = 16,
     ROUTE_ENTRIES_OF_COST = 8192, /* of the route table written over, for each request in cost */
 };
@@ -328,6 +329,15 @@ static uint8_t *table_copy(struct clients *clients, size_t bytes)
     return bytes <= clients->table_room ? clients->table : NULL;
 }
 
+/* Room for the text of the spare table; it is there for good, once there was a text. */
+static int source_room(struct service_self *self)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (!self->source[i].text)
+            self->source[i].text = arch_memory_take(SOURCE_MAX, FRAME_METADATA);
+    return self->source[0].text && self->source[1].text ? 0 : ERR_NO_MEMORY;
+}
+
 static void swap_undo(struct client *client, struct undo *undo)
 {
     (void)client;
@@ -349,24 +359,50 @@ int op_service_load(struct client *client, struct call *call)
     struct clients *clients = client->core->clients;
     struct service_self *self = service_numbered(client->core, call->value[1]);
     const struct memory *memory = (const struct memory *)call->object[2];
-    uint64_t bytes = call->value[3];
+    uint64_t bytes = call->value[3] & UINT32_MAX, text_bytes = call->value[3] >> 32;
     if (!self)
         return ERR_NOT_FOUND;
     if (!self->service->load)
         return ERR_UNSUPPORTED;
-    if (bytes > (uint64_t)memory->pages * PIGLET_PAGE || bytes > self->service->table_max)
+    if (bytes + text_bytes > (uint64_t)memory->pages * PIGLET_PAGE ||
+        bytes > self->service->table_max || text_bytes > SOURCE_MAX)
         return ERR_RANGE;
     if (memory->user || load_would_overwrite(clients, self))
         return ERR_BUSY;
-    call->cost += (unsigned)(bytes >> 10);
+    call->cost += (unsigned)((bytes + text_bytes) >> 10);
     uint8_t *copy = table_copy(clients, bytes);
-    if (!copy)
+    if (!copy || (text_bytes && source_room(self) < 0))
         return ERR_NO_MEMORY;
-    memcpy(copy, client->data + (size_t)memory->page * PIGLET_PAGE, bytes);
+    const uint8_t *from = client->data + (size_t)memory->page * PIGLET_PAGE;
+    memcpy(copy, from, bytes);
     int load = chain_service_load(self, copy, bytes);
-    if (load > 0)
-        call->result = (uint64_t)load;
-    return load;
+    if (load < 0)
+        return load;
+    if (text_bytes)
+        memcpy(self->source[1].text, from + bytes, text_bytes);
+    self->source[1].bytes = text_bytes;
+    call->result = (uint64_t)load;
+    return 0;
+}
+
+int op_table_read(struct client *client, struct call *call)
+{
+    const struct service_self *self = service_numbered(client->core, call->value[2]);
+    const struct memory *memory = (const struct memory *)call->object[1];
+    uint64_t room = (uint64_t)memory->pages * PIGLET_PAGE, from = call->value[3];
+    if (!self)
+        return ERR_NOT_FOUND;
+    if (!self->service->load)
+        return ERR_UNSUPPORTED;
+    if (memory->user)
+        return ERR_BUSY; /* a frameset's ring is not to be written over */
+    uint64_t bytes = from < self->source[0].bytes ? self->source[0].bytes - from : 0;
+    call->result = bytes < room ? bytes : room;
+    call->cost += (unsigned)(call->result >> 10);
+    if (call->result)
+        memcpy(client->data + (size_t)memory->page * PIGLET_PAGE, self->source[0].text + from,
+               call->result);
+    return 0;
 }
 
 int op_service_swap(struct client *client, struct call *call)

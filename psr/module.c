@@ -1,7 +1,8 @@
 /* Boot modules: configurations compiled to chains, run at the start as a client's would be.
  *
- * The window is memory of the kernel's own; nothing else is special. So whatever is wrong with a
- * module is found by the checks that clients go through, and is said with the line it came from. */
+ * The window is memory of the kernel's own; else only this is special: all the chains of a module
+ * succeed, or none has an effect. So whatever is wrong with it is found by the checks that clients
+ * go through, and is said with the line it came from. */
 #include "piglet/module.h"
 
 #include <string.h>
@@ -61,10 +62,14 @@ static unsigned module_place(struct client *client, const struct piglet_request 
         memcpy(&request, &requests[count], sizeof request);
         bool more = request.next == 1 && count + 1 < left;
         request.post = count == 0 ? client->next_chain : 0;
+        request.flags |= PIGLET_ATOMIC;
         request.next = more ? (uint16_t)count : PIGLET_NEXT_NONE;
-        for (unsigned i = 0; i < 4; i++)
+        for (unsigned i = 0; i < 4; i++) {
             if (request.tag[i] == PIGLET_TAG_OFFSET)
                 request.argument[i] += (uint64_t)(client->data - client->window->memory);
+            if (request.tag[i] == PIGLET_TAG_CAPABILITY && request.argument[i] == 0)
+                request.argument[i] = SHARED_LOAD(client->header->system);
+        }
         *to = request;
         count++;
         if (!more)
@@ -79,29 +84,27 @@ static const char *const opcode_name[PIGLET_OP_COUNT] = {
 #undef OPCODE_NAME
 };
 
-/* Runs one chain to its end, and says what failed. Returns whether nothing did. */
-static bool module_chain(struct client *client, const struct piglet_module *module,
-                         const struct piglet_request *requests, unsigned count)
+/* Says which request failed first, and so why nothing is done. */
+static void module_chain_say(const struct client *client, const struct piglet_module *module,
+                             const struct piglet_request *requests, unsigned count)
 {
-    struct chain_run *chain = &client->chain;
+    const struct chain_run *chain = &client->chain;
+    unsigned at = chain->root && chain->root <= count ? chain->root - 1u : 0;
+    struct piglet_request request;
+    memcpy(&request, &requests[at], sizeof request);
+    module_say(client->core, module, request.cookie,
+               request.opcode < PIGLET_OP_COUNT ? opcode_name[request.opcode] : "request",
+               chain->error ? piglet_error_text(chain->error) : "its chain does not end");
+}
+
+/* Runs one chain to its end. Returns whether nothing in it failed. */
+static bool module_chain(struct client *client)
+{
     uint32_t number = client->next_chain;
     while (client->next_chain == number && chain_run_slice(client, SLICE_REQUESTS))
         ;
     SHARED_STORE(client->header->events_taken, client->events_written);
-    if (client->next_chain == number) {
-        module_say(client->core, module, requests[0].cookie, "chain", "it does not end");
-        return false;
-    }
-    for (unsigned i = 0; i < count && i < chain->length; i++) {
-        const struct outcome *outcome = &chain->outcome[i];
-        if (outcome->state != PIGLET_STATE_FAILED)
-            continue;
-        unsigned opcode = requests[i].opcode;
-        module_say(client->core, module, requests[i].cookie,
-                   opcode < PIGLET_OP_COUNT ? opcode_name[opcode] : "request",
-                   piglet_error_text(outcome->error));
-    }
-    return chain->error == 0;
+    return client->next_chain != number && client->chain.error == 0;
 }
 
 static void module_run(struct client *client, const struct piglet_module *module,
@@ -109,20 +112,26 @@ static void module_run(struct client *client, const struct piglet_module *module
 {
     const struct piglet_request *requests =
         (const struct piglet_request *)(const void *)(data + sizeof *module);
-    unsigned chains = 0, failed = 0;
+    unsigned chains = 0, at = 0;
+    bool good = true;
     memcpy(client->data, data + module->data, (size_t)module->data_pages * PIGLET_PAGE);
-    for (unsigned at = 0, count; at < module->requests; at += count) {
-        count = module_place(client, requests + at, module->requests - at);
-        if (count == 0) {
-            module_say(client->core, module, requests[at].cookie, "chain", "too long");
-            failed++;
-            break;
-        }
+    while (at < module->requests && good) {
+        unsigned count = module_place(client, requests + at, module->requests - at);
+        good = count && module_chain(client);
+        if (count == 0)
+            module_say(client->core, module, 0, "chain", "too long");
+        else if (!good)
+            module_chain_say(client, module, requests + at, count);
+        at += count;
         chains++;
-        failed += !module_chain(client, module, requests + at, count);
     }
-    log_write(&client->core->log, failed ? LOG_ERROR : LOG_INFO, "module",
-              "%.31s: %u chains, %u failed", module->source, chains, failed);
+    chains_release(client, good);
+    if (good)
+        log_write(&client->core->log, LOG_INFO, "module", "%.31s: done, %u requests in %u chains",
+                  module->source, module->requests, chains);
+    else
+        log_write(&client->core->log, LOG_ERROR, "module", "%.31s: refused, nothing of it is done",
+                  module->source);
 }
 
 static void module_apply(struct core *core, const void *data, size_t bytes)
@@ -143,20 +152,40 @@ static void module_apply(struct core *core, const void *data, size_t bytes)
         return;
     }
     struct client *client = window.client;
+    unsigned rights = core->window_rights; /* those of clients */
+    core->window_rights = PIGLET_RIGHT_ALL;
     SHARED_STORE(client->header->attach, 1);
     memcpy(client->header->name, "module", sizeof "module");
     attachment_look(client);
-    module_run(client, &module, data);
+    core->window_rights = rights;
+    if (chains_hold(client, module.requests) < 0)
+        module_say(core, &module, 0, "refused", "no memory for it");
+    else
+        module_run(client, &module, data);
     window_close(core, &window);
+}
+
+/* One boot module may be several, one behind the other: QEMU has but one -initrd. */
+static void modules_apply(struct core *core, const uint8_t *data, size_t bytes)
+{
+    while (module_is(data, bytes)) {
+        struct piglet_module module;
+        memcpy(&module, data, sizeof module);
+        module_apply(core, data, bytes);
+        if (module.bytes < sizeof module || module.bytes >= bytes)
+            break;
+        data += module.bytes;
+        bytes -= module.bytes;
+    }
 }
 
 void clients_modules(struct core *core, const struct arch_boot *boot)
 {
     for (unsigned i = 0; i < boot->module_count; i++) {
         if (module_is(boot->module[i].data, boot->module[i].bytes))
-            module_apply(core, boot->module[i].data, boot->module[i].bytes);
+            modules_apply(core, boot->module[i].data, boot->module[i].bytes);
         else
-            log_write(&core->log, LOG_WARNING, "module", "%s %u: not a compiled configuration",
+            log_write(&core->log, LOG_ERROR, "module", "%s %u: not a compiled configuration",
                       boot->module[i].name, i);
     }
 }

@@ -228,7 +228,6 @@ static enum verdict icmp_tcp_reset(struct service_self *self, struct frame *fram
     struct ipv4_header *ip = (struct ipv4_header *)(frame->data + frame->l3);
     struct tcp_header *tcp = (struct tcp_header *)(frame->data + frame->l4);
     uint16_t bytes = (uint16_t)(frame->end - frame->l4);
-    frame->reason = DROP_TCP_NO_PORT;
     uint64_t sum = checksum_add(checksum_pseudo(ip, bytes), tcp, bytes);
     if (checksum_fold(sum) != 0xffff && !(frame->flags & FRAME_CHECKED))
         return service_drop_for(frame, DROP_TCP_CHECKSUM);
@@ -238,7 +237,7 @@ static enum verdict icmp_tcp_reset(struct service_self *self, struct frame *fram
     }
     if (!icmp_may_send(self))
         return VERDICT_DROP;
-    service_count_drop(self, frame, DROP_TCP_NO_PORT);
+    service_count_drop(self, frame, frame->reason);
     struct tcp_header reset = {
         .from = tcp->to, .to = tcp->from, .offset = TCP_HEADER_MIN / 4 << 4, .flags = TCP_RST};
     if (tcp->flags & TCP_ACK) {
@@ -268,6 +267,7 @@ static __attribute__((noinline)) enum verdict icmp_unclaimed(struct service_self
 {
     switch (frame->kind) {
     case FRAME_TCP:
+        frame->reason = DROP_TCP_NO_PORT;
         return icmp_tcp_reset(self, frame);
     case FRAME_UDP:
         service_reject(frame, DROP_UDP_NO_PORT, ICMP_UNREACHABLE, ICMP_UNREACHABLE_PORT, 0);
@@ -276,6 +276,8 @@ static __attribute__((noinline)) enum verdict icmp_unclaimed(struct service_self
         service_reject(frame, DROP_IP_PROTOCOL, ICMP_UNREACHABLE, ICMP_UNREACHABLE_PROTOCOL, 0);
         break;
     default: /* FRAME_REJECTED: says itself what to answer */
+        if (frame->icmp_type == SERVICE_RESET)
+            return icmp_tcp_reset(self, frame);
         break;
     }
     return icmp_error(self, frame);

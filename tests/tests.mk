@@ -58,6 +58,11 @@ $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/obj/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/libsim
 
 $(BUILD)/fuzz/fuzz_chain: FUZZ_LINK = -Wl,-u,LLVMFuzzerCustomMutator # mutate.c
 
+# A pigctl whose block is bytes.
+$(BUILD)/test/pigctl_raw: tests/client/raw_block.c $(filter-out %/blocks.o,$(PIGCTL_OBJECTS)) $(BUILD)/client/libpiglet.a
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(CSTD) -g $(WARNINGS) $(INCLUDES) $(DEFINES) -o $@ $^ $(PIGCTL_LIBRARIES)
+
 # A client for tests to kill.
 $(BUILD)/test/victim: tests/client/victim.c $(BUILD)/client/libpiglet.a
 	@mkdir -p $(@D)
@@ -97,7 +102,7 @@ fuzz-afl:
 	@tail -3 $(AFL)/log; ! ls $(AFL)/found/default/crashes/id* 2>/dev/null
 
 .PHONY: tests fuzzers races
-tests: $(UNIT_TESTS) $(SERVICE_TESTS) $(PSR_TESTS) $(CLIENT_TESTS) $(BUILD)/test/victim
+tests: $(UNIT_TESTS) $(SERVICE_TESTS) $(PSR_TESTS) $(CLIENT_TESTS) $(BUILD)/test/victim $(BUILD)/test/pigctl_raw
 fuzzers: $(FUZZERS)
 .SECONDARY: $(UNIT_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) $(SERVICE_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) \
 	$(PSR_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) $(PSR_SHARED) \

@@ -138,6 +138,8 @@ static uint64_t example_number(const char *name)
         {"text", 86016},
         {"name", 86016},
         {"bytes", 9},
+        {"text bytes << 32 | bytes", 4096},
+        {"from byte", 0},
         {"load", 1},
         {"first", 0},
         {"offset", 0},

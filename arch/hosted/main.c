@@ -17,7 +17,9 @@
 enum {
     EXIT_USAGE = 2, /* as the shell's own tools do */
     COMMAND_LINE_MAX = 4096,
-    WINDOW_MAX = 256, /* more than a unix socket's path can have */
+    WINDOW_MAX = 256,       /* more than a unix socket's path can have */
+    MODULE_PIECE = 1 << 20, /* read at once */
+    MODULE_BYTES_MAX = 64 << 20,
     NOT_PINNED = -1,
 };
 
@@ -25,14 +27,16 @@ struct options {
     int cpu;
     unsigned memory_mib;
     char window[WINDOW_MAX]; /* "window:PATH", or "" */
+    unsigned modules;
+    const char *module[ARCH_MODULES_MAX];
     char command_line[COMMAND_LINE_MAX];
 };
 
 static const char help_text[] =
     "Piglet, a network kernel, as a Linux process.\n"
     "\n"
-    "  piglet --nic NIC [--nic NIC]... [--window PATH] [--cpu N] [--memory MIB]\n"
-    "         -- 'COMMAND LINE'\n"
+    "  piglet --nic NIC [--nic NIC]... [--window PATH] [--module FILE]... [--cpu N]\n"
+    "         [--memory MIB] -- 'COMMAND LINE'\n"
     "\n"
     "A nic is one of\n"
     "  tap:NAME             a Linux tap; made when it is not there (needs root, or a tap made\n"
@@ -46,6 +50,8 @@ static const char help_text[] =
     "\n"
     "  --window PATH        a unix socket for clients, programs that use libpiglet; only your\n"
     "                       own may connect, in a set-group-ID folder those of its group too\n"
+    "  --module FILE        a configuration that `pigctl compile` made, applied at the start;\n"
+    "                       up to 4, in this order\n"
     "  --cpu N              run on core N and nowhere else\n"
     "  --memory MIB         memory for frames and tables, in MiB (64)\n"
     "  --help, --version    say this, or the version, and stop\n"
@@ -61,13 +67,10 @@ static const char help_text[] =
     "Ctrl-C or SIGTERM stops it in order; a second one stops it at once.\n";
 
 static const struct option long_options[] = {
-    {"nic", required_argument, NULL, 'n'},
-    {"cpu", required_argument, NULL, 'c'},
-    {"memory", required_argument, NULL, 'm'},
-    {"window", required_argument, NULL, 'w'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},
-    {NULL, 0, NULL, 0},
+    {"nic", required_argument, NULL, 'n'},    {"cpu", required_argument, NULL, 'c'},
+    {"memory", required_argument, NULL, 'm'}, {"window", required_argument, NULL, 'w'},
+    {"module", required_argument, NULL, 'M'}, {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
 };
 
 static _Noreturn __attribute__((format(printf, 1, 2))) void refuse(const char *format, ...)
@@ -111,6 +114,37 @@ static void add_window(struct options *options, const char *path)
         refuse("--window %s: with at most %d nics", path, HOSTED_DEVICES_MAX - 1);
 }
 
+static void add_module(struct options *options, const char *path)
+{
+    if (options->modules == ARCH_MODULES_MAX)
+        refuse("--module %s: at most %d can be given", path, ARCH_MODULES_MAX);
+    options->module[options->modules++] = path;
+}
+
+/* Read, not mapped: the file may change or shrink while Piglet runs. */
+static void load_module(struct arch_boot *boot, const char *path)
+{
+    size_t bytes = 0, room = 0, got;
+    char *data = NULL;
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        refuse("--module %s: %s", path, strerror(errno));
+    do {
+        room += MODULE_PIECE;
+        data = realloc(data, room);
+        if (!data || room > MODULE_BYTES_MAX)
+            refuse("--module %s: it is too long for a module", path);
+        got = fread(data + bytes, 1, room - bytes, file);
+        bytes += got;
+    } while (bytes == room);
+    if (ferror(file))
+        refuse("--module %s: %s", path, strerror(errno));
+    fclose(file);
+    boot->module[boot->module_count].data = data;
+    boot->module[boot->module_count].bytes = bytes;
+    boot->module[boot->module_count++].name = path;
+}
+
 static void join_command_line(struct options *options, char **words)
 {
     size_t length = 0;
@@ -140,6 +174,9 @@ static void read_options(struct options *options, int count, char **arguments)
             break;
         case 'w':
             add_window(options, optarg);
+            break;
+        case 'M':
+            add_module(options, optarg);
             break;
         case 'h':
             fputs(help_text, stdout);
@@ -222,6 +259,10 @@ int main(int count, char **arguments)
     if (hosted_memory_start((size_t)options.memory_mib << 20) != 0)
         refuse("--memory %u: Linux does not give that much; give less", options.memory_mib);
     describe(machine, sizeof(machine), options.cpu);
-    struct arch_boot boot = {.command_line = options.command_line, .machine = machine};
+    static struct arch_boot boot;
+    boot.command_line = options.command_line;
+    boot.machine = machine;
+    for (unsigned i = 0; i < options.modules; i++)
+        load_module(&boot, options.module[i]);
     return kernel_main(&boot);
 }

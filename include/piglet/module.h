@@ -1,6 +1,7 @@
 /* A compiled configuration: what `pigctl compile` writes, and a kernel is given at its start as a boot
  * module (-initrd, hosted: --module). It is chains of requests and the data they speak of, run
- * through the same checks as a client's, in order, each ATOMIC as it says itself.
+ * through the same checks as a client's, in order, with all rights. All of it is done, or nothing:
+ * each chain is ATOMIC, and when one fails those before it are undone.
  *
  *   0        +-----------------------------+
  *            | struct piglet_module        |
@@ -10,8 +11,11 @@
  *   data     +-----------------------------+
  *            | data, whole pages           |  becomes the beginning of the window's data: an argument
  *            |                             |  PIGLET_TAG_OFFSET counts from here, and the first
- *            |                             |  Alloc_Mem of as many pages gets just these
- *   bytes    +-----------------------------+ */
+ *            |                             |  Alloc_Mem gets these pages from the first one on, the
+ *   bytes    +-----------------------------+  next those behind. A capability 0 is the system's
+ *
+ * Numbers of services are a kernel's own; a module finds them by name (Service_Find), so that it is
+ * the same for every kernel. */
 #ifndef PIGLET_MODULE_H
 #define PIGLET_MODULE_H
 

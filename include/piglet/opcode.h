@@ -203,17 +203,20 @@ enum piglet_want {
       "stopped only when the chain has succeeded", "the client's capabilities", "",                \
       "Ends a timer and its capabilities.")                                                        \
     X(SERVICE_LOAD, 32, "Service_Load", "number of the load", (SYSTEM, NUMBER, MEMORY, NUMBER),    \
-      ("system", "service", "memory", "bytes"), CONFIG, "nothing to undo",                         \
+      ("system", "service", "memory", "text bytes << 32 | bytes"), CONFIG, "nothing to undo",      \
       "copying and checking the table",                                                            \
       "NOT_FOUND: no such service; UNSUPPORTED: it takes no table; RANGE: more bytes than it "     \
-      "takes, or than the memory has; NO_MEMORY: none for the copy; BUSY: the memory is in a "     \
-      "frameset; any: what the service finds wrong, Service_List says at which byte",              \
+      "takes, or than the memory has, or more than 524,288 of text; NO_MEMORY: none for the "      \
+      "copies; BUSY: the memory is in a frameset; any: what the service finds wrong, "             \
+      "Service_List says at which byte",                                                           \
       "Gives a service a table, such as a firewall's rules: a copy is checked and made ready, "    \
-      "beside the one in force.")                                                                  \
+      "beside the one in force. Behind it in the memory may stand the text it was made from, "     \
+      "which is kept for Table_Read.")                                                             \
     X(SERVICE_SWAP, 33, "Service_Swap", "0", (SYSTEM, NUMBER, NUMBER, NONE),                       \
       ("system", "service", "load", ""), CONFIG, "the former table is in force again", "constant", \
-      "NOT_FOUND: no such service; INVALID: not the last load, or swapped already",                \
-      "Puts the table of that load in force, between two frames.")                                 \
+      "NOT_FOUND: no such service; INVALID: not the last load, or swapped already, or 0 and no "   \
+      "former table, or something was loaded since",                                               \
+      "Puts the table of that load in force, between two frames; 0: the former one again.")        \
     X(SERVICE_FIND, 34, "Service_Find", "the service's number", (SYSTEM, OFFSET, NUMBER, NONE),    \
       ("system", "name", "bytes", ""), READ, "nothing to undo", "16 names",                        \
       "NOT_FOUND: no such service; RANGE: no bytes, more than 23 or not all in the data",          \
@@ -229,7 +232,14 @@ enum piglet_want {
       "RANGE: an offset that is no multiple of 8, or no room for one entry; BUSY: the memory "     \
       "is in a frameset",                                                                          \
       "Writes struct piglet_record_entry for dropped frames from record `first` on, or the "       \
-      "oldest kept.")
+      "oldest kept.")                                                                              \
+    X(TABLE_READ, 37, "Table_Read", "bytes written", (SYSTEM, MEMORY, NUMBER, OPTION),             \
+      ("system", "memory", "service", "from byte"), READ, "nothing to undo",                       \
+      "copying the text",                                                                          \
+      "NOT_FOUND: no such service; UNSUPPORTED: it takes no table; BUSY: the memory is in a "      \
+      "frameset",                                                                                  \
+      "Writes the text that the service's table in force was made from, as far as it fits the "    \
+      "memory; none where it was loaded without.")
 
 enum piglet_opcode {
 #define PIGLET_OPCODE_ENUM(name, number, ...) PIGLET_OP_##name = (number),

@@ -75,7 +75,7 @@ struct piglet_shaper_class {
     uint8_t nic;           /* 34: index */
     uint8_t priority;      /* 35: 0 (first) to 7; of classes with queues */
     uint32_t flags;        /* 36 */
-    uint32_t burst_bytes;  /* 40: at least FRAME_MAX and BURST_MIN_US of the ceiling */
+    uint32_t burst_bytes;  /* 40: at least FRAME_MAX, 1, and BURST_MIN_US of the ceiling */
     uint32_t target_us;    /* 44: CoDel's; 0: no CoDel */
     uint32_t interval_us;  /* 48: CoDel's; at least the target */
     uint32_t quantum;      /* 52: bytes of a flow's turn; and of the class's, at least FRAME_MAX */

@@ -91,7 +91,7 @@ enum piglet_flag {
     PIGLET_ATOMIC = 2, /* on a chain's first request: all or nothing */
 };
 
-enum piglet_state {
+enum piglet_request_state {
     PIGLET_STATE_NONE,
     PIGLET_STATE_DONE,
     PIGLET_STATE_FAILED,    /* error says why */
@@ -102,7 +102,7 @@ enum piglet_state {
 enum { PIGLET_NEXT_NONE = 0xffff };
 
 struct piglet_status {
-    uint8_t state;    /* enum piglet_state */
+    uint8_t state;    /* enum piglet_request_state */
     int8_t error;     /* enum piglet_error, of the root where it is cancelled or undone */
     uint8_t root;     /* number in the chain (from 1) of the request that failed first; 0: none */
     uint8_t sequence; /* lowest bits of the chain's number */

@@ -29,16 +29,13 @@ enum {
     DHCP_RETRY_DOUBLINGS = 4,
     DHCP_REQUESTS = 4, /* RFC 2131 3.1.5: a minute of them */
     DHCP_VERIFIES = 3,
-    DHCP_SILENT = 2,          /* discovers without an answer that are worth a line in the log */
-    DHCP_RENEW_RETRY_S = 60,  /* RFC 2131 4.4.5: at least */
-    DHCP_DECLINE_WAIT_S = 10, /* RFC 2131 3.1.5: at least */
-    DHCP_WATCH_S = 5,         /* arp probes for three seconds */
-    DHCP_WATCH_MS = 250,      /* how often its findings are looked at */
+    DHCP_SILENT = 2,         /* discovers without an answer that are worth a line in the log */
+    DHCP_RENEW_RETRY_S = 60, /* RFC 2131 4.4.5: at least */
+    DHCP_WATCH_MS = 250,     /* how often arp's findings are looked at */
 };
 
-#define NS_PER_MS  1000000ull
-#define NS_PER_US  1000ull
-#define DHCP_NEVER UINT64_MAX
+#define NS_PER_MS 1000000ull
+#define NS_PER_US 1000ull
 
 /* A counter, mixed (splitmix64, by Vigna): good for ids and jitter, not for secrets. */
 static uint64_t dhcp_random(struct service_self *self)
@@ -59,13 +56,8 @@ static uint64_t dhcp_backoff_ns(struct service_self *self, unsigned tries)
            1024 * NS_PER_MS;
 }
 
-static uint64_t dhcp_after_ns(uint64_t begin_ns, uint32_t seconds)
-{
-    return seconds == DHCP_LEASE_FOREVER ? DHCP_NEVER : begin_ns + seconds * NS_PER_SECOND;
-}
-
 /* What is due in the state now begun, at once. The offer's id goes on in what asks for it. */
-static void dhcp_enter(struct service_self *self, struct dhcp_nic *nic, enum dhcp_state state)
+void dhcp_enter(struct service_self *self, struct dhcp_nic *nic, enum dhcp_state state)
 {
     nic->state = (uint8_t)state;
     nic->tries = 0;
@@ -76,135 +68,12 @@ static void dhcp_enter(struct service_self *self, struct dhcp_nic *nic, enum dhc
         nic->begun_ns = nic->due_ns;
 }
 
-/* ---- the address ----------------------------------------------------------------------------- */
-
-static const struct address *dhcp_find(struct service_self *self, uint32_t ip)
-{
-    for (unsigned i = 0; ip && i < ADDRESSES_MAX; i++)
-        if (service_address(self, i)->ip == ip)
-            return service_address(self, i);
-    return NULL;
-}
-
-/* The lease is over. */
-static void dhcp_forget(struct service_self *self, struct dhcp_nic *nic)
-{
-    uint32_t ip = nic->lease.ip;
-    nic->lease.ip = 0;
-    if (ip)
-        service_address_delete(self, ip);
-}
-
-/* Tells the server that somebody has the address already, and waits before asking again. */
-static void dhcp_decline(struct service_self *self, struct dhcp_nic *nic)
-{
-    struct dhcp *dhcp = self->state;
-    service_log(self, LOG_ERROR, "%s: %s from %s is in use by another: declined",
-                dhcp_wire(self, nic)->name, ip_text(nic->lease.ip).text,
-                ip_text(nic->lease.server).text);
-    dhcp_enter(self, nic, DHCP_SELECTING);
-    dhcp_message_send(self, nic, DHCP_DECLINE);
-    ++*dhcp->declines;
-    nic->due_ns += DHCP_DECLINE_WAIT_S * NS_PER_SECOND;
-}
-
-static void dhcp_give_back(struct service_self *self, struct dhcp_nic *nic)
-{
-    if (!nic->lease.ip)
-        return;
-    service_log(self, LOG_INFO, "%s: %s given back to %s", dhcp_wire(self, nic)->name,
-                ip_text(nic->lease.ip).text, ip_text(nic->lease.server).text);
-    if (dhcp_wire(self, nic)->link_up) {
-        dhcp_enter(self, nic, DHCP_SELECTING); /* which makes a new id */
-        dhcp_message_send(self, nic, DHCP_RELEASE);
-    }
-    dhcp_forget(self, nic);
-}
-
-/* Gives the nic a lease's address, with the gateway if that can be. */
-static int dhcp_add(struct service_self *self, const struct dhcp_nic *nic,
-                    const struct dhcp_answer *lease)
-{
-    unsigned index = dhcp_index(self, nic);
-    int error = service_address_add(self, index, lease->ip, lease->length, lease->gateway);
-    if (error == 0 || !lease->gateway)
-        return error;
-    service_log(self, LOG_WARNING, "%s: gateway %s from %s is not used: %s",
-                dhcp_wire(self, nic)->name, ip_text(lease->gateway).text,
-                ip_text(lease->server).text,
-                error == ERR_EXISTS ? "there is a default route" : piglet_error_text(error));
-    return service_address_add(self, index, lease->ip, lease->length, 0);
-}
-
-/* The times of a lease, those of the server if they make sense (RFC 2131 4.4.5). */
-static void dhcp_set_times(struct dhcp_nic *nic)
-{
-    uint32_t lease_s = nic->lease.lease_s, renew_s = nic->lease.renew_s,
-             rebind_s = nic->lease.rebind_s;
-    uint64_t lease_ns = lease_s * NS_PER_SECOND;
-    nic->expires_ns = dhcp_after_ns(nic->asked_ns, lease_s);
-    nic->rebind_ns = nic->expires_ns - (lease_s == DHCP_LEASE_FOREVER ? 0 : lease_ns >> 3);
-    nic->renew_ns = nic->expires_ns - (lease_s == DHCP_LEASE_FOREVER ? 0 : lease_ns >> 1);
-    if (renew_s && renew_s < rebind_s && rebind_s < lease_s) {
-        nic->rebind_ns = dhcp_after_ns(nic->asked_ns, rebind_s);
-        nic->renew_ns = dhcp_after_ns(nic->asked_ns, renew_s);
-    }
-}
-
-static void dhcp_say_lease(struct service_self *self, const struct dhcp_nic *nic,
-                           enum log_level level)
-{
-    const struct dhcp_answer *lease = &nic->lease;
-    char seconds[24] = "ever", gateway[32] = "";
-    if (lease->lease_s != DHCP_LEASE_FOREVER)
-        snprintf(seconds, sizeof seconds, "%lu s", (unsigned long)lease->lease_s);
-    if (lease->gateway)
-        snprintf(gateway, sizeof gateway, ", gateway %s", ip_text(lease->gateway).text);
-    service_log(self, level, "%s: %s/%u from %s for %s%s", dhcp_wire(self, nic)->name,
-                ip_text(lease->ip).text, lease->length, ip_text(lease->server).text, seconds,
-                gateway);
-}
-
-/* Takes up the lease that was granted. What the nic has already is left as it is. */
-static void dhcp_take(struct service_self *self, struct dhcp_nic *nic)
-{
-    const struct dhcp_answer *now = &nic->answer;
-    const struct dhcp_answer before = nic->lease;
-    const struct address *address = dhcp_find(self, now->ip);
-    bool elsewhere = address && address->nic != dhcp_index(self, nic);
-    bool same = address && before.ip == now->ip && before.length == now->length &&
-                before.gateway == now->gateway;
-    if (!same)
-        dhcp_forget(self, nic);
-    if (!same && !elsewhere && dhcp_find(self, now->ip)) /* it was configured too */
-        service_address_delete(self, now->ip);
-    nic->lease = *now;
-    dhcp_set_times(nic);
-    int error = same ? 0 : elsewhere ? ERR_EXISTS : dhcp_add(self, nic, now);
-    if (error < 0) {
-        if (error != ERR_EXISTS)
-            service_log(self, LOG_ERROR, "%s: %s cannot be used: %s", dhcp_wire(self, nic)->name,
-                        ip_text(now->ip).text, piglet_error_text(error));
-        dhcp_decline(self, nic);
-        nic->lease.ip = 0; /* where it is configured, it stays */
-        return;
-    }
-    dhcp_enter(self, nic, DHCP_BOUND);
-    nic->due_ns = nic->renew_ns;
-    nic->failures = 0;
-    if (!same)
-        nic->watch_ns = service_now_ns(self) + DHCP_WATCH_S * NS_PER_SECOND;
-    dhcp_say_lease(self, nic, same ? LOG_DEBUG : LOG_INFO);
-}
-
-/* ---- what is to be done ---------------------------------------------------------------------- */
-
 static void dhcp_refused(struct service_self *self, struct dhcp_nic *nic)
 {
     service_log(self, LOG_WARNING, "%s: %s refused by %s%s%s", dhcp_wire(self, nic)->name,
                 ip_text(nic->lease.ip ? nic->lease.ip : nic->offered_ip).text,
                 ip_text(nic->answer.server).text, *nic->answer.text ? ": " : "", nic->answer.text);
-    dhcp_forget(self, nic);
+    dhcp_lease_forget(self, nic);
     dhcp_enter(self, nic, DHCP_SELECTING);
     if (nic->failures) /* a server that offers and refuses is not asked in circles */
         nic->due_ns += dhcp_backoff_ns(self, nic->failures - 1u);
@@ -224,7 +93,7 @@ static void dhcp_answered(struct service_self *self, struct dhcp_nic *nic)
     case DHCP_ACK:
         ++*dhcp->acks;
         *dhcp->renewals += nic->state != DHCP_REQUESTING;
-        dhcp_take(self, nic);
+        dhcp_lease_take(self, nic);
         break;
     default:
         ++*dhcp->naks;
@@ -232,28 +101,6 @@ static void dhcp_answered(struct service_self *self, struct dhcp_nic *nic)
         break;
     }
     nic->answer.type = 0;
-}
-
-/* The lease's own turns: it ends, its address is somebody else's, or was taken away. */
-static void dhcp_mind_lease(struct service_self *self, struct dhcp_nic *nic)
-{
-    const char *name = dhcp_wire(self, nic)->name;
-    const struct address *address = dhcp_find(self, nic->lease.ip);
-    if (service_now_ns(self) >= nic->expires_ns) {
-        service_log(self, LOG_ERROR, "%s: the lease of %s has expired", name,
-                    ip_text(nic->lease.ip).text);
-    } else if (!address) {
-        service_log(self, LOG_WARNING, "%s: %s was taken away, asking for another", name,
-                    ip_text(nic->lease.ip).text);
-    } else if (address->state == ADDRESS_DUPLICATE) {
-        dhcp_decline(self, nic);
-        dhcp_forget(self, nic);
-        return;
-    } else {
-        return;
-    }
-    dhcp_forget(self, nic);
-    dhcp_enter(self, nic, DHCP_SELECTING);
 }
 
 /* When to ask for more time again: half of what is left, but not soon (RFC 2131 4.4.5). */
@@ -308,7 +155,7 @@ static void dhcp_step(struct service_self *self, struct dhcp_nic *nic)
 {
     bool link_up = dhcp_wire(self, nic)->link_up;
     if (!nic->on) {
-        dhcp_give_back(self, nic);
+        dhcp_lease_give_back(self, nic);
         nic->state = DHCP_OFF;
         return;
     }
@@ -320,7 +167,7 @@ static void dhcp_step(struct service_self *self, struct dhcp_nic *nic)
     if (nic->answer.type)
         dhcp_answered(self, nic);
     if (nic->lease.ip)
-        dhcp_mind_lease(self, nic);
+        dhcp_lease_mind(self, nic);
     if (link_up)
         dhcp_proceed(self, nic);
 }
@@ -386,10 +233,10 @@ static void dhcp_notice(struct service_self *self, enum service_notice what, uin
         bool address = what == SERVICE_ADDRESS_REMOVED && nic->lease.ip == about;
         if (nic->state == DHCP_OFF || (!link && !address))
             continue;
-        if (link)
+        if (link) {
             nic->plugged = false;
-        if (link) /* arp looks for duplicates again */
-            nic->watch_ns = service_now_ns(self) + DHCP_WATCH_S * NS_PER_SECOND;
+            dhcp_lease_watch(self, nic);
+        }
         service_timer_arm(self, &nic->timer, 0);
     }
 }
@@ -435,7 +282,7 @@ static void dhcp_stop(struct service_self *self)
     for (unsigned i = 0; i < service_nic_count(self); i++) {
         struct dhcp_nic *nic = &dhcp->nic[i];
         service_timer_cancel(self, &nic->timer);
-        dhcp_give_back(self, nic);
+        dhcp_lease_give_back(self, nic);
         nic->answer.type = 0;
         nic->state = DHCP_OFF;
     }
@@ -480,7 +327,8 @@ _Static_assert(NICS_MAX == 8, "a switch for each nic");
 
 const struct service service_dhcp = {
     .name = "dhcp",
-    .help = "dhcp.nic0=on|off, dhcp.nic1=on|off, ...",
+    .help = "dhcp.nic0=on|off, dhcp.nic1=on|off, dhcp.nic2=on|off, dhcp.nic3=on|off, "
+            "dhcp.nic4=on|off, dhcp.nic5=on|off, dhcp.nic6=on|off, dhcp.nic7=on|off",
     .on_by_default = false,
     .receive_kinds = FRAME_UDP,
     .state_bytes = sizeof(struct dhcp),

@@ -7,6 +7,7 @@
 #include "wire/udp.h"
 
 #define NS_PER_SECOND 1000000000ull
+#define DHCP_NEVER    UINT64_MAX
 
 enum { DHCP_TEXT_MAX = 48 }; /* bytes of a server's reason that are logged */
 
@@ -69,6 +70,26 @@ static inline const struct nic *dhcp_wire(const struct service_self *self,
 {
     return service_nic(self, dhcp_index(self, nic));
 }
+
+/* dhcp.c: what the state is for is due at once. */
+void dhcp_enter(struct service_self *self, struct dhcp_nic *nic, enum dhcp_state state);
+
+/* lease.c. These add and delete addresses: only for the nic's timer, and stop. */
+
+/* Takes up what nic->answer grants, and is bound; or declines it. */
+void dhcp_lease_take(struct service_self *self, struct dhcp_nic *nic);
+
+/* Sees to it that the lease ends: its time is over, its address somebody else's, or taken away. */
+void dhcp_lease_mind(struct service_self *self, struct dhcp_nic *nic);
+
+/* Tells the server that it is no longer needed, if there is one. */
+void dhcp_lease_give_back(struct service_self *self, struct dhcp_nic *nic);
+
+/* It is over. */
+void dhcp_lease_forget(struct service_self *self, struct dhcp_nic *nic);
+
+/* From now on for some seconds arp may find that somebody else has the address. */
+void dhcp_lease_watch(struct service_self *self, struct dhcp_nic *nic);
 
 /* answer.c: reads a datagram to the client's port. DROP_NONE: `answer` is what the nic waits for,
  * and good to act on. */

@@ -335,6 +335,8 @@ static void prune_side_all(struct classifier_side *side, uint32_t mask, uint32_t
         prune_set(side->by16, PRUNE_16, bit);
     if (mask < rules_mask(24))
         prune_set(side->by24, PRUNE_24, bit);
+    if (mask < rules_mask(32))
+        prune_set(side->by32, PRUNE_32, bit);
 }
 
 static void prune_side(struct classifier_side *side, uint32_t address, uint32_t bit)
@@ -342,6 +344,7 @@ static void prune_side(struct classifier_side *side, uint32_t address, uint32_t 
     side->by8[address >> 24] |= bit;
     side->by16[prune_16(address)] |= bit;
     side->by24[prune_24(address)] |= bit;
+    side->by32[prune_32(address)] |= bit;
 }
 
 static void build_prune(struct classifier *classifier, const struct classifier_scratch *build,

@@ -30,6 +30,7 @@ enum {
     PRUNE_8 = 256,
     PRUNE_16 = 1024,
     PRUNE_24 = 2048,
+    PRUNE_32 = 4096,
     PRUNE_PORT = 1024,
 };
 
@@ -62,7 +63,7 @@ struct classifier_tuple {
 
 /* Candidates by some bits of a field: bit n is tuple n. */
 struct classifier_side {
-    uint32_t by8[PRUNE_8], by16[PRUNE_16], by24[PRUNE_24];
+    uint32_t by8[PRUNE_8], by16[PRUNE_16], by24[PRUNE_24], by32[PRUNE_32];
 };
 
 struct classifier_prune {
@@ -120,6 +121,11 @@ static inline unsigned prune_16(uint32_t address)
 static inline unsigned prune_24(uint32_t address)
 {
     return (address >> 8) * 0x9e3779b1u >> 21;
+}
+
+static inline unsigned prune_32(uint32_t address)
+{
+    return address * 0x9e3779b1u >> 20;
 }
 
 static inline unsigned prune_port(uint16_t port)

@@ -173,6 +173,8 @@ int rules_check(const uint8_t *bytes, size_t length, struct rules_table *table, 
     for (uint32_t i = 0; i < table->header->rule_count; i++) {
         const struct piglet_firewall_rule *rule = &table->rule[i];
         wrong = rules_check_rule(rule);
+        if (wrong == ALL_GOOD && table->header->flags & PIGLET_FIREWALL_STATELESS && rule->limit)
+            wrong = WRONG(piglet_firewall_rule, limit); /* of connections, which there are none */
         if (wrong == ALL_GOOD)
             wrong = rules_check_program(table, rule, &steps);
         unsigned instruction = 0;

@@ -1,15 +1,16 @@
 /* Which frame of a class is sent: fair between flows, and none waits for long (RFC 8290, 8289).
  *
- * Unlike RFC 8290, 4.1.1, flows have places of their own, found by their hash among SHAPER_WAYS, out
- * of one pool for all classes; the few that find none share one in their class. A place is another
- * flow's only after its own was through, so that CoDel's memory of it lasts as in the RFC. The
- * longest flow is known approximately: each flow is compared with it whenever it grows. */
+ * Unlike in RFC 8290 4.1, flows have places of their own, found by their hash among SHAPER_WAYS,
+ * out of one pool for all classes; the few that find none share one in their class. A place is
+ * another flow's only after its own was through, so that CoDel's memory of it lasts as in the RFC.
+ * The longest flow is known approximately: each flow is compared with it whenever it grows; and so
+ * is the class that holds the most. */
 #include "services/shaper/shaper.h"
 
 enum {
     SHAPER_NEWTON_STEPS = 6,   /* from half the result to 31 bits of it */
-    SHAPER_CODEL_MEMORY = 16,  /* intervals (RFC 8289 5.5) */
-    SHAPER_CODEL_LEAST = 1514, /* bytes: CoDel leaves so much in a queue (RFC 8289 5.4) */
+    SHAPER_CODEL_MEMORY = 16,  /* intervals (RFC 8289 5) */
+    SHAPER_CODEL_LEAST = 1514, /* bytes: CoDel leaves so much in a queue (RFC 8289 5) */
 };
 
 /* Newton's for 1/x^2 - n, from below; no division. All values are below 1, in 31 bits. */
@@ -43,18 +44,11 @@ static struct shaper_flow *shaper_unlist(struct shaper_flow_list *list)
 }
 
 /* Its place may be another's now. */
-static void shaper_through(struct shaper *shaper, struct shaper_flow *flow)
+static void shaper_through(struct shaper_flow *flow)
 {
     flow->listed = false;
     if (flow->queue->longest == flow)
         flow->queue->longest = NULL;
-    if (shaper->longest == flow)
-        shaper->longest = NULL;
-}
-
-static void shaper_flow_begin(struct shaper_flow *flow, struct shaper_queue *queue, uint64_t key)
-{
-    *flow = (struct shaper_flow){.key = key, .queue = queue};
 }
 
 static struct shaper_flow *shaper_flow(struct shaper *shaper, struct shaper_queue *queue,
@@ -74,7 +68,7 @@ static struct shaper_flow *shaper_flow(struct shaper *shaper, struct shaper_queu
         if (flow->queue)
             return flow;
     }
-    shaper_flow_begin(flow, queue, hash);
+    *flow = (struct shaper_flow){.key = hash, .queue = queue};
     return flow;
 }
 
@@ -103,17 +97,13 @@ static void shaper_drop(struct service_self *self, struct shaper_queue *queue, s
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
-static void shaper_note_longest(struct shaper_flow **longest, struct shaper_flow *flow)
+/* RFC 8290 4.1, but one frame at a time. */
+static void shaper_drop_longest(struct service_self *self, struct shaper_queue *queue)
 {
-    if (!*longest || flow->bytes > (*longest)->bytes)
-        *longest = flow;
-}
-
-/* RFC 8290 4.1.2, but one frame at a time. */
-static void shaper_drop_longest(struct service_self *self, struct shaper_flow *longest)
-{
-    struct shaper_queue *queue = longest->queue;
-    shaper_drop(self, queue, shaper_flow_pop(self->state, longest), DROP_SHAPER_LIMIT);
+    struct shaper_flow *longest = queue->longest;
+    struct frame *frame = longest && longest->head ? shaper_flow_pop(self->state, longest)
+                                                   : shaper_take_any(self->state, queue);
+    shaper_drop(self, queue, frame, DROP_SHAPER_LIMIT);
     if (queue->frames)
         return;
     shaper_take_any(self->state, queue);
@@ -121,28 +111,20 @@ static void shaper_drop_longest(struct service_self *self, struct shaper_flow *l
     shaper_refresh(self, queue->class);
 }
 
-static struct shaper_flow *shaper_longest(struct shaper_flow *longest, struct shaper_flow *flow)
-{
-    if (longest && longest->head)
-        return longest;
-    return flow->head ? flow : NULL;
-}
-
-static void shaper_limit(struct service_self *self, struct shaper_flow *flow)
+/* Of the class, a frame too many goes for one that came: 34 of 60 bytes for one of 2,048 are the
+ * most, but for the first time after a table with smaller limits came. Of all, one goes. */
+static void shaper_limit(struct service_self *self, struct shaper_queue *queue)
 {
     struct shaper *shaper = self->state;
-    struct shaper_queue *queue = flow->queue;
     const struct shaper_class *class = queue->class;
-    struct shaper_flow *longest;
-    /* A frame too many goes for one that came: but for the first time after a table with smaller
-     * limits came, a frame of 2,048 bytes for 34 of 60 is the worst. */
-    while ((queue->bytes > class->limit_bytes || queue->frames > class->limit_frames) &&
-           (longest = shaper_longest(queue->longest, flow)))
-        shaper_drop_longest(self, longest);
+    while (queue->bytes > class->limit_bytes || queue->frames > class->limit_frames)
+        shaper_drop_longest(self, queue);
+    if (!shaper->longest || queue->frames > shaper->longest->frames)
+        shaper->longest = queue;
     if ((shaper->frames_held > shaper->frames_max ||
          service_frames_free(self) <= shaper->frames_reserve) &&
-        (longest = shaper_longest(shaper->longest, flow)))
-        shaper_drop_longest(self, longest);
+        shaper->longest->frames)
+        shaper_drop_longest(self, shaper->longest);
 }
 
 void shaper_put(struct service_self *self, struct shaper_queue *queue, uint64_t hash,
@@ -168,18 +150,18 @@ void shaper_put(struct service_self *self, struct shaper_queue *queue, uint64_t 
         flow->deficit = (int32_t) class->quantum;
         shaper_list(&queue->fresh, flow);
     }
-    shaper_note_longest(&queue->longest, flow);
-    shaper_note_longest(&shaper->longest, flow);
+    if (!queue->longest || flow->bytes > queue->longest->bytes)
+        queue->longest = flow;
     if (queue->frames++ == 0) {
         class->rows = 1ull << (SHAPER_UNLENT + class->priority);
         shaper_refresh(self, class);
     }
-    shaper_limit(self, flow);
+    shaper_limit(self, queue);
 }
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
-/* RFC 8289 5.6: the flow's next frame, and whether it has been above the target for too long. */
+/* RFC 8289 5: the flow's next frame, and whether it has been above the target for too long. */
 static struct frame *shaper_codel_pop(struct service_self *self, struct shaper_flow *flow,
                                       bool *late)
 {
@@ -201,12 +183,12 @@ static uint64_t shaper_codel_next(const struct shaper_flow *flow, uint64_t from_
     return from_ns + (flow->queue->class->interval_ns * shaper_inverse_sqrt(flow->count) >> 31);
 }
 
-/* RFC 8289 5.5. Each drop leaves a frame less, so this ends. */
+/* RFC 8289 5. Each drop leaves a frame less, so this ends. */
 static __attribute__((noinline)) struct frame *shaper_codel_drop(struct service_self *self,
                                                                  struct shaper_flow *flow,
                                                                  struct frame *frame, bool late)
 {
-    uint64_t now_ns = service_now_ns(self), memory_ns;
+    uint64_t now_ns = service_now_ns(self);
     struct shaper_queue *queue = flow->queue;
     if (flow->dropping) {
         flow->dropping = late;
@@ -223,7 +205,7 @@ static __attribute__((noinline)) struct frame *shaper_codel_drop(struct service_
     frame = shaper_codel_pop(self, flow, &late);
     flow->dropping = true;
     /* Not long after the last time, the rate of drops that was right then is begun with. */
-    memory_ns = SHAPER_CODEL_MEMORY * queue->class->interval_ns;
+    uint64_t memory_ns = SHAPER_CODEL_MEMORY * queue->class->interval_ns;
     uint32_t then = flow->count - flow->count_then;
     flow->count = then > 1 && now_ns - flow->drop_next_ns < memory_ns ? then : 1;
     flow->count_then = flow->count;
@@ -263,7 +245,7 @@ struct frame *shaper_take(struct service_self *self, struct shaper_queue *queue)
         else if (list == &queue->fresh && queue->old.first)
             shaper_list(&queue->old, shaper_unlist(list)); /* or it would be new again at once */
         else
-            shaper_through(shaper, shaper_unlist(list));
+            shaper_through(shaper_unlist(list));
     }
     if (queue->frames == 0)
         shaper_take_any(shaper, queue);
@@ -277,7 +259,7 @@ struct frame *shaper_take_any(struct shaper *shaper, struct shaper_queue *queue)
         struct frame *frame = shaper_flow_pop(shaper, list->first);
         if (frame)
             return frame;
-        shaper_through(shaper, shaper_unlist(list));
+        shaper_through(shaper_unlist(list));
     }
     return NULL;
 }

@@ -8,8 +8,6 @@
 #define SHAPER_MIX_A 0x9e3779b97f4a7c15ull /* odd, and without a pattern: 2^64 / golden ratio */
 #define SHAPER_MIX_B 0xd6e8feb86659fd93ull
 
-enum { SHAPER_DSCP_SHIFT = 2 }; /* RFC 2474 3: the upper six bits of the TOS byte */
-
 static inline struct shaper_key shaper_key(const struct frame *frame)
 {
     const struct eth_header *eth = (const struct eth_header *)frame->data;
@@ -21,22 +19,21 @@ static inline struct shaper_key shaper_key(const struct frame *frame)
         return key;
     }
     memcpy(&key.addresses, &ip->from, sizeof key.addresses);
-    key.rest |= (uint64_t)ip->protocol << 32 | (uint64_t)(ip->tos >> SHAPER_DSCP_SHIFT) << 40;
-    unsigned header = ETH_HEADER_LENGTH + ipv4_header_length(ip);
-    uint32_t ports;
+    key.rest |= (uint64_t)ip->protocol << 32 | (uint64_t)(ip->tos & SHAPER_TOS_DSCP) << 40;
+    unsigned header = ipv4_header_length(ip), at = ETH_HEADER_LENGTH + header;
+    uint32_t ports = 0;
     if ((ip->protocol == IPV4_TCP || ip->protocol == IPV4_UDP) &&
         (ip->fragment.raw & be16(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET).raw) == 0 &&
-        header >= ETH_HEADER_LENGTH + IPV4_HEADER_MIN && header + sizeof ports <= frame->length) {
-        memcpy(&ports, frame->data + header, sizeof ports);
-        key.rest |= ports;
-    } else {
+        header >= IPV4_HEADER_MIN && at + sizeof ports <= frame->length)
+        memcpy(&ports, frame->data + at, sizeof ports);
+    else
         key.rest |= SHAPER_KEY_NO_PORTS;
-    }
+    key.rest |= ports;
     return key;
 }
 
-static __attribute__((noinline)) struct shaper_class *shaper_match(const struct shaper_half *half,
-                                                                   const struct shaper_key *key)
+static struct shaper_class *shaper_match(const struct shaper_half *half,
+                                         const struct shaper_key *key)
 {
     const uint8_t *ports = (const uint8_t *)&key->rest; /* see the assertion below */
     uint16_t from = (uint16_t)(ports[0] << 8 | ports[1]), to = (uint16_t)(ports[2] << 8 | ports[3]);
@@ -52,18 +49,31 @@ static __attribute__((noinline)) struct shaper_class *shaper_match(const struct 
 }
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the key's ports are its first bytes");
 
-struct shaper_class *shaper_classify(struct shaper *shaper, const struct frame *frame,
-                                     uint64_t *hash)
+/* Not inlined, and by values, so that the frames of known flows need no stack. */
+static __attribute__((noinline)) const struct shaper_cached *
+shaper_learn(const struct shaper *shaper, struct shaper_cached *cached, uint64_t addresses,
+             uint64_t rest)
+{
+    struct shaper_key key = {addresses, rest};
+    uint64_t mixed = (addresses ^ shaper->seed) * SHAPER_MIX_A;
+    mixed = (mixed ^ mixed >> 32 ^ rest) * SHAPER_MIX_B;
+    *cached = (struct shaper_cached){
+        .key = key,
+        .hash = (mixed ^ mixed >> 32) * SHAPER_MIX_A | 1,
+        .class = shaper_match(shaper->half, &key),
+    };
+    return cached;
+}
+
+const struct shaper_cached *shaper_classify(const struct shaper *shaper, const struct frame *frame)
 {
     struct shaper_key key = shaper_key(frame);
-    uint64_t mixed = (key.addresses ^ shaper->seed) * SHAPER_MIX_A;
-    mixed = (mixed ^ mixed >> 32 ^ key.rest) * SHAPER_MIX_B;
-    mixed = (mixed ^ mixed >> 29) * SHAPER_MIX_A | 1;
-    *hash = mixed;
+    uint64_t mixed = ((key.addresses ^ shaper->seed) * SHAPER_MIX_A ^ key.rest) * SHAPER_MIX_B;
     struct shaper_cached *cached = &shaper->memory->cached[mixed >> (64 - SHAPER_CACHE_BITS)];
-    if (cached->key.addresses != key.addresses || cached->key.rest != key.rest)
-        *cached = (struct shaper_cached){key, shaper_match(shaper->half, &key)};
-    return cached->class;
+    uint64_t differs = (cached->key.addresses ^ key.addresses) | (cached->key.rest ^ key.rest);
+    if (__builtin_expect(differs != 0, 0))
+        return shaper_learn(shaper, cached, key.addresses, key.rest);
+    return cached;
 }
 
 void shaper_match_changed(struct shaper *shaper)

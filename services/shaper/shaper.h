@@ -18,8 +18,8 @@ enum {
     SHAPER_CACHE = 1024,
     SHAPER_CACHE_BITS = 10,
     SHAPER_RELEASE_MAX = 64, /* frames of a tree in a turn */
-    SHAPER_SHARE = 4,        /* at most a quarter of all frames is held, and no more of them */
-    SHAPER_RESERVE = 8,      /* while an eighth or less is free: nics need them to receive */
+    SHAPER_SHARE = 4,        /* at most a quarter of all frames is held, */
+    SHAPER_RESERVE = 8,      /* and none more while an eighth or less is free */
     SHAPER_QUEUES = 2 * PIGLET_SHAPER_CLASSES_MAX,
     SHAPER_RATE_FRACTION = 24, /* bits: 1.5e-8 of the time of a byte at 10 Gb/s */
     /* A row is a level of lending and a priority; in the last ones, nobody lends yet. */
@@ -35,7 +35,8 @@ enum {
 struct shaper_rate {
     uint64_t byte_time; /* fixed point: of one byte, rounded up */
     uint64_t burst_ns;  /* of the whole bucket */
-    uint64_t slack_ns;  /* of the bucket without room for one frame */
+    uint32_t burst_bytes;
+    uint64_t slack_ns; /* of the bucket without room for one frame */
 };
 
 /* A token bucket, as the time at which it will be full: it fills by itself. */
@@ -72,9 +73,9 @@ struct shaper_queue {
     uint32_t bytes, frames;      /* queued */
     int32_t deficit;
     uint64_t sent_frames, sent_bytes, dropped;
-    uint64_t window_ns, window_bytes;     /* when it began, and sent_bytes then */
-    uint64_t measured_ns, measured_bytes; /* the one before it: its length, and its bytes */
-    struct shaper_flow spill;             /* for flows that found no place of their own */
+    uint64_t measured_bytes;  /* sent_bytes when it was measured last */
+    uint64_t last_bytes;      /* and what it had sent then since the time before */
+    struct shaper_flow spill; /* for flows that found no place of their own */
 };
 
 /* A class as its table says it is, and what it has to offer to the class above. */
@@ -95,7 +96,9 @@ struct shaper_class {
     uint8_t level; /* 0: has a queue; else above the highest of those below */
     uint8_t place; /* among the children of the class above, or among the trees */
     uint8_t children;
-    uint16_t other; /* the other half's class of this name, and 1; 0: none */
+    bool one_bucket; /* rate and ceiling are the same */
+    bool lends;      /* its ceiling's bucket is open, and its rate's, as last looked at */
+    uint16_t other;  /* the other half's class of this name, and 1; 0: none */
     char name[PIGLET_SHAPER_NAME_MAX];
     uint8_t cursor[SHAPER_ROWS]; /* whose turn it is, by place */
     uint64_t who[SHAPER_ROWS];   /* children that offer something in a row, by place */
@@ -105,8 +108,10 @@ struct shaper_class {
 /* What a frame is known by: as it lies in the header, so that a flow's look is a few loads. */
 struct shaper_key {
     uint64_t addresses;
-    uint64_t rest; /* ports, protocol << 32, DSCP << 40, nic << 48, and SHAPER_KEY_... */
+    uint64_t rest; /* ports, protocol << 32, TOS but for ECN << 40, nic << 48, SHAPER_KEY_... */
 };
+
+enum { SHAPER_TOS_DSCP = 0xfc }; /* RFC 2474 3: the upper six bits of the TOS byte */
 
 #define SHAPER_KEY_NO_PORTS (1ull << 56)
 #define SHAPER_KEY_NO_IPV4  (1ull << 57)
@@ -120,6 +125,7 @@ struct shaper_match {
 
 struct shaper_cached {
     struct shaper_key key;
+    uint64_t hash;              /* of the flow, never 0 */
     struct shaper_class *class; /* NULL: not shaped */
 };
 
@@ -145,8 +151,11 @@ struct shaper {
     struct shaper_half *half; /* in force; NULL: there never was a table */
     struct shaper_half *spare, *draft;
     struct shaper_memory *memory;
-    struct service_timer again;       /* more can be sent, in the next turn */
-    struct shaper_flow *longest;      /* of all */
+    struct service_timer again;   /* more can be sent, in the next turn */
+    struct service_timer measure; /* every second */
+    uint64_t measured_ns;         /* when it was measured last */
+    uint64_t last_ns;             /* and how long that was since the time before */
+    struct shaper_queue *longest; /* of all, as far as the last look at each says; may be NULL */
     struct frame *loose, *loose_last; /* of classes that are gone: to be sent unshaped */
     unsigned first_tree;              /* whose turn it is */
     uint32_t frames_held, frames_max, frames_reserve;
@@ -156,17 +165,16 @@ struct shaper {
 
 /* ---- match.c ---- */
 
-/* The frame's class, or NULL; and a hash of its flow, never 0. */
-struct shaper_class *shaper_classify(struct shaper *shaper, const struct frame *frame,
-                                     uint64_t *hash);
+/* What is known of the frame's flow; valid until the next call. */
+const struct shaper_cached *shaper_classify(const struct shaper *shaper, const struct frame *frame);
 
 /* Forgets the classes of flows. */
 void shaper_match_changed(struct shaper *shaper);
 
 /* ---- tree.c ---- */
 
-/* Whether a frame may go past the queues: nothing waits in its tree, and all buckets allow it. It is
- * charged then. */
+/* Whether a frame may go past the queues: nothing waits in its tree, and all buckets allow it. It
+ * is charged then. */
 bool shaper_pass(struct shaper_class *class, uint32_t length, uint64_t now_ns);
 
 /* The class that sends next, of a tree that has one; and how it was found, for shaper_sent. */

@@ -4,6 +4,7 @@
 enum {
     SHAPER_GATHER_US = 50, /* a few frames for each timer, where a bucket holds that many */
     SHAPER_GATHER_SHARE = 4,
+    SHAPER_ROUNDING_NS = 2, /* of a frame's time, and of what the bucket's leaves out */
     SHAPER_IPV4_BITS = 32,
     SHAPER_DSCPS = 64,
     SHAPER_PROTOCOL_TCP = 6,
@@ -56,7 +57,7 @@ static int shaper_check_rates(struct service_self *self, size_t at,
         (from->parent == PIGLET_SHAPER_NO_PARENT && ceiling_bps != rate_bps))
         REFUSE(ceiling_bps, ERR_RANGE);
     uint64_t late_bits = ceiling_bps * PIGLET_SHAPER_BURST_MIN_US / 1000000;
-    uint64_t least = PIGLET_SHAPER_FRAME_MAX + late_bits / SHAPER_BITS_PER_BYTE;
+    uint64_t least = PIGLET_SHAPER_FRAME_MAX + 1 + late_bits / SHAPER_BITS_PER_BYTE;
     uint64_t most = rate_bps * PIGLET_SHAPER_BURST_MAX_S / SHAPER_BITS_PER_BYTE;
     if (from->burst_bytes < least || from->burst_bytes > PIGLET_SHAPER_BURST_MAX ||
         from->burst_bytes > most)
@@ -97,10 +98,11 @@ static struct shaper_rate shaper_rate(uint64_t rate_bps, uint32_t burst_bytes)
     struct shaper_rate rate = {
         .byte_time = ((bit_ns << SHAPER_RATE_FRACTION) + rate_bps - 1) / rate_bps,
         .burst_ns = burst_bytes * bit_ns / rate_bps,
+        .burst_bytes = burst_bytes,
     };
-    /* One for what rounding leaves out: a frame that goes when this is left never overdraws. */
-    rate.slack_ns =
-        rate.burst_ns - 1 - (PIGLET_SHAPER_FRAME_MAX * rate.byte_time >> SHAPER_RATE_FRACTION);
+    /* Without what rounding leaves out: a frame that goes when this is left never overdraws. */
+    rate.slack_ns = rate.burst_ns - SHAPER_ROUNDING_NS -
+                    (PIGLET_SHAPER_FRAME_MAX * rate.byte_time >> SHAPER_RATE_FRACTION);
     return rate;
 }
 
@@ -156,6 +158,7 @@ static int shaper_add_class(struct service_self *self, size_t at, struct shaper_
         .limit_frames = from->limit_frames,
         .nic = from->nic,
         .priority = from->priority,
+        .one_bucket = from->rate_bps == from->ceiling_bps,
     };
     if (class->turn < PIGLET_SHAPER_FRAME_MAX)
         class->turn = PIGLET_SHAPER_FRAME_MAX;
@@ -255,11 +258,11 @@ static int shaper_add_match(struct service_self *self, size_t at, struct shaper_
         .to_width = (uint16_t)(from->to_port_last - from->to_port_first),
         .class = class,
     };
-    match->value.rest |= (uint64_t)from->protocol << 32 | (uint64_t)from->dscp << 40;
+    match->value.rest |= (uint64_t)from->protocol << 32 | (uint64_t)from->dscp << 42;
     if (from->flags & PIGLET_SHAPER_MATCH_PROTOCOL)
         match->mask.rest |= 0xffull << 32;
     if (from->flags & PIGLET_SHAPER_MATCH_DSCP)
-        match->mask.rest |= 0xffull << 40;
+        match->mask.rest |= (uint64_t)SHAPER_TOS_DSCP << 40;
     if (from->flags || match->mask.addresses)
         match->mask.rest |= SHAPER_KEY_NO_IPV4;
     if (!shaper_ports_all(from->from_port_first, from->from_port_last) ||

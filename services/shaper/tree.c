@@ -1,18 +1,15 @@
 /* Which class sends next, and when the others may: hierarchical token buckets.
  *
- * Each class tells the one above what it offers: a set of rows, a row being a level of lending and a
- * priority. A class whose ceiling's bucket is shut offers nothing. One that may send by its own rate
- * lends to those below that nobody has lent to yet; else it passes their offers on as they are. So
- * a tree's lowest lent row is what goes first, and the way down to its queue is a look at one set of
- * children a level. A charge, or a timer, changes what one class offers, and at most those above.
- * Cost: a few instructions a level, whatever the number of classes.
+ * Each class tells the one above what it offers: a set of rows, a row being a level of lending and
+ * a priority. A class whose ceiling's bucket is shut offers nothing. One that may send by its own
+ * rate lends to those below that nobody has lent to yet; else it passes their offers on as they
+ * are. So a tree's lowest lent row is what goes first, and the way down to its queue is a look at
+ * one set of children a level. A charge, or a timer, changes what one class offers, and at most
+ * those above. Cost: a few instructions a level, whatever the number of classes.
  *
  * Buckets are times (the generic cell rate algorithm's): one number each, that is only written when
  * something is sent. */
 #include "services/shaper/shaper.h"
-
-/* The last rate_bps is said over at least this long, and shown as 0 when nothing came for twice. */
-#define SHAPER_WINDOW_NS NS_PER_SECOND
 
 /* ---- buckets --------------------------------------------------------------------------------- */
 
@@ -35,31 +32,44 @@ static inline void shaper_charge(struct shaper_bucket *bucket, const struct shap
 void shaper_bucket_convert(struct shaper_bucket *bucket, const struct shaper_rate *from,
                            const struct shaper_rate *to, uint64_t now_ns)
 {
-    if (bucket->full_ns <= now_ns)
+    if (from->byte_time == to->byte_time && from->burst_bytes == to->burst_bytes)
         return;
-    /* Not above 2^36 ns (PIGLET_SHAPER_BURST_MAX_S); half of the fraction's bits are enough here. */
-    unsigned half = SHAPER_RATE_FRACTION / 2;
-    uint64_t bytes = ((bucket->full_ns - now_ns) << half) / (from->byte_time >> half) + 1;
-    uint64_t room = (to->burst_ns << half) / (to->byte_time >> half);
-    uint64_t missing_ns =
-        bytes < room ? bytes * to->byte_time >> SHAPER_RATE_FRACTION : to->burst_ns;
-    bucket->full_ns = now_ns + missing_ns;
+    /* What is missing is not above 2^37 ns: twice PIGLET_SHAPER_BURST_MAX_S. Half of the fraction's
+     * bits are enough here. */
+    enum { HALF = SHAPER_RATE_FRACTION / 2 };
+    uint64_t missing_ns = bucket->full_ns > now_ns ? bucket->full_ns - now_ns : 0;
+    uint64_t missing = (missing_ns << HALF) / (from->byte_time >> HALF);
+    int64_t tokens = (int64_t)from->burst_bytes - (int64_t)missing;
+    if (tokens > (int64_t)to->burst_bytes)
+        tokens = to->burst_bytes;
+    if (tokens < -(int64_t)to->burst_bytes)
+        tokens = -(int64_t)to->burst_bytes;
+    missing = (uint64_t)((int64_t)to->burst_bytes - tokens);
+    bucket->full_ns = now_ns + (missing * to->byte_time >> SHAPER_RATE_FRACTION);
 }
 
-/* Charges a class and those above: the ceilings' buckets, and the rates' from the lender on. One
- * that is shut is over its rate already: that has been lent by the one above. */
+/* Whether the class may send by its own rate, its ceiling's bucket being open. Where both are the
+ * same, so are their buckets, but that what others lend is charged to the ceiling's only: it alone
+ * is kept. */
+static inline bool shaper_lends(const struct shaper_class *class, uint64_t now_ns)
+{
+    return class->one_bucket || shaper_open(&class->queue->rate, &class->rate, now_ns);
+}
+
+/* Charges a class for what it, or one below, sends: the ceiling's bucket, and from the lender on
+ * the rate's. Above the lender that may be shut, as those below are served by their own rates
+ * before it lends: then it owes, which keeps it from lending; at most another bucket, or classes
+ * below whose rates are more than its own would keep it from that for ever. */
 static inline void shaper_charge_class(struct shaper_class *class, unsigned level, uint32_t length,
                                        uint64_t now_ns)
 {
     struct shaper_queue *queue = class->queue;
     shaper_charge(&queue->ceiling, &class->ceiling, length, now_ns);
-    if (class->level >= level && shaper_open(&queue->rate, &class->rate, now_ns))
+    if (!class->one_bucket && class->level >= level) {
+        uint64_t owes_most_ns = now_ns + 2 * class->rate.burst_ns;
         shaper_charge(&queue->rate, &class->rate, length, now_ns);
-    if (now_ns - queue->window_ns >= SHAPER_WINDOW_NS) {
-        queue->measured_ns = now_ns - queue->window_ns;
-        queue->measured_bytes = queue->sent_bytes - queue->window_bytes;
-        queue->window_ns = now_ns;
-        queue->window_bytes = queue->sent_bytes;
+        if (queue->rate.full_ns > owes_most_ns)
+            queue->rate.full_ns = owes_most_ns;
     }
     queue->sent_frames++;
     queue->sent_bytes += length;
@@ -71,10 +81,9 @@ bool shaper_pass(struct shaper_class *class, uint32_t length, uint64_t now_ns)
     if (class->top->held)
         return false;
     for (struct shaper_class *above = class; above; above = above->parent) {
-        const struct shaper_queue *queue = above->queue;
-        if (!shaper_open(&queue->ceiling, &above->ceiling, now_ns))
+        if (!shaper_open(&above->queue->ceiling, &above->ceiling, now_ns))
             return false;
-        if (level == PIGLET_SHAPER_DEPTH_MAX && shaper_open(&queue->rate, &above->rate, now_ns))
+        if (level == PIGLET_SHAPER_DEPTH_MAX && shaper_lends(above, now_ns))
             level = above->level;
     }
     if (level == PIGLET_SHAPER_DEPTH_MAX)
@@ -102,15 +111,17 @@ static inline uint64_t shaper_offers(struct service_self *self, struct shaper_cl
 {
     const struct shaper_queue *queue = class->queue;
     uint64_t now_ns = service_now_ns(self), rows = class->rows, unlent = rows >> SHAPER_UNLENT;
+    class->lends = false;
     if (!rows)
         return 0;
     if (!shaper_open(&queue->ceiling, &class->ceiling, now_ns)) {
         shaper_wake(self, class, &queue->ceiling, &class->ceiling);
         return 0;
     }
+    class->lends = shaper_lends(class, now_ns);
     if (!unlent)
         return rows;
-    if (!shaper_open(&queue->rate, &class->rate, now_ns)) {
+    if (!class->lends) {
         shaper_wake(self, class, &queue->rate, &class->rate);
         return rows;
     }
@@ -180,10 +191,13 @@ void shaper_sent(struct service_self *self, struct shaper_class *class,
     bool next = queue->deficit <= 0; /* its turn is over: the next one's, on all levels */
     if (next)
         queue->deficit += (int32_t) class->turn;
+    bool changed = queue->frames == 0;
     for (struct shaper_class *below = NULL; class; below = class, class = class->parent) {
         if (below && next)
             class->cursor[path->row[--depth]] = (uint8_t)((below->place + 1) & 63);
         shaper_charge_class(class, path->level, length, now_ns);
-        shaper_offer(self, class);
+        if (changed || !shaper_open(&class->queue->ceiling, &class->ceiling, now_ns) ||
+            class->lends != shaper_lends(class, now_ns))
+            changed = shaper_offer(self, class);
     }
 }

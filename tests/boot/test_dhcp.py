@@ -8,7 +8,7 @@ from lab import console
 MACHINES = ("q35-e1000e", "hosted-tap")
 SERVER, LEASED = "10.0.0.1", "10.0.0.50"
 LEASE_S = 120  # dnsmasq's shortest
-RENEW_S = 2
+RENEW_S = 3  # nor does it take less for T1
 FIRST_ANSWER_S = 2.5  # from Piglet's "ready": before a lost discover would be repeated
 
 
@@ -58,7 +58,7 @@ def test_dhcp_01_boot(leased):
     assert site.host.answers(lease["address"])
     assert site.console.wait(console.gateway_at(SERVER))["mac"] == site.host.mac
     counters = site.counters()
-    assert [counters[f"dhcp.{name}"] for name in ("discovers", "offers", "acks", "naks", "declines")] == [1, 1, 1, 0, 0]
+    assert [counters.get(f"dhcp.{name}", 0) for name in ("discovers", "offers", "acks", "naks", "declines")] == [1, 1, 1, 0, 0]
     for message in ("DHCPDISCOVER", "DHCPOFFER", "DHCPREQUEST", "DHCPACK"):
         assert server.said.find(message), server.said.tail()
     ready = next(line for line in site.console.lines if re.search(console.READY, line))
@@ -74,7 +74,6 @@ def test_dhcp_02_renews(leased):
     for _ in range(2):
         mark = server.said.mark()
         server.said.wait(rf"DHCPACK\({site.host.interface}\) {re.escape(lease['address'])}", timeout=10, since=mark)
-    assert server.said.find(r"client provides name|DHCPREQUEST")
     counters = site.counters()
     assert counters["dhcp.renewals"] >= 2 and counters["dhcp.discovers"] == 1
     text, sent, received = site.host.ping_all(lease["address"], 20)
@@ -86,7 +85,7 @@ def test_dhcp_03_declines(boot):
     def begin(host):
         host.run(f"ip address add {LEASED}/32 dev lo")
         server.start(host)
-    server = Server(f"--dhcp-host=52:54:00:12:34:56,{LEASED}", "--dhcp-host=02:*:*:*:*:*," + LEASED)
+    server = Server(f"--dhcp-host=*:*:*:*:*:*,{LEASED}")
     site = boot("ip=dhcp", before=begin)
     site.console.wait(console.address_conflict(LEASED), timeout=15)
     mark = site.console.mark()

@@ -2,9 +2,12 @@
  * that is not in the table fails. */
 #include "tests/client/live.h"
 
+#include <piglet/shaper.h>
 #include <string.h>
 
 enum { SOME = 0x7fffffff, ANY = SOME - 1 }; /* as a result: anything but 0; how much there is */
+
+enum { TABLE_BYTES = sizeof(struct piglet_shaper_table) };
 
 struct rows {
     const struct live_row *row;
@@ -119,10 +122,11 @@ static const struct opcode_try {
                                ROWS(PAGE, ROW(STATUS_READ, SYS, REF(1), NUM(0), NUM(PIGLET_PAGE))),
                                ERR_RANGE},
     [PIGLET_OP_SERVICE_LOAD] =
-        {ROWS(ROW(SERVICE_LOAD, SYS, NUM(LIVE_SHAPER), CAP(LIVE_TABLE), NUM(32))), 1, SOME,
-         ROWS(ROW(SERVICE_LOAD, SYS, NUM(LIVE_ECHO), CAP(LIVE_TABLE), NUM(32))), ERR_UNSUPPORTED},
+        {ROWS(ROW(SERVICE_LOAD, SYS, NUM(LIVE_SHAPER), CAP(LIVE_TABLE), NUM(TABLE_BYTES))), 1, SOME,
+         ROWS(ROW(SERVICE_LOAD, SYS, NUM(LIVE_ECHO), CAP(LIVE_TABLE), NUM(TABLE_BYTES))),
+         ERR_UNSUPPORTED},
     [PIGLET_OP_SERVICE_SWAP] = {ROWS(ROW(SERVICE_LOAD, SYS, NUM(LIVE_SHAPER), CAP(LIVE_TABLE),
-                                         NUM(64)),
+                                         NUM(TABLE_BYTES)),
                                      ROW(SERVICE_SWAP, SYS, NUM(LIVE_SHAPER), REF(1))),
                                 2, 0, ROWS(ROW(SERVICE_SWAP, SYS, NUM(LIVE_ECHO), NUM(1))),
                                 ERR_INVALID},
@@ -138,6 +142,9 @@ static const struct opcode_try {
     [PIGLET_OP_RECORD_READ] = {ROWS(PAGE, ROW(RECORD_READ, SYS, REF(1))), 2, ANY,
                                ROWS(PAGE, ROW(RECORD_READ, SYS, REF(1), NUM(0), NUM(20))),
                                ERR_RANGE},
+    [PIGLET_OP_TABLE_READ] = {ROWS(PAGE, ROW(TABLE_READ, SYS, REF(1), NUM(LIVE_SHAPER))), 2, ANY,
+                              ROWS(PAGE, ROW(TABLE_READ, SYS, REF(1), NUM(LIVE_ECHO))),
+                              ERR_UNSUPPORTED},
     [PIGLET_OP_TIMER_START] = {ROWS(ROW(TIMER_START, FRESH, NUM(60000000), NUM(100))), 1, SOME,
                                ROWS(ROW(TIMER_START, FRESH, NUM(0), NUM(99))), ERR_RANGE},
     [PIGLET_OP_TIMER_STOP] = {ROWS(ROW(TIMER_START, FRESH, NUM(60000000)), ROW(TIMER_STOP, REF(1))),

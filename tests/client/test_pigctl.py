@@ -147,7 +147,7 @@ def test_services_02_set(site):
     """A setting takes effect: echo answers on the port it was told."""
     assert site.json("services", "set", "arp", "lifetime=30", "dad=off", "echo", "port=4007") == {"changes": 3}
     said = site.run("services", "set", "arp", "dad=on", "lifetime=0", code=REFUSED)
-    assert "services set lifetime=0: outside the allowed range; see `pigctl services`" in said
+    assert "services set arp lifetime=0: outside the allowed range; see `pigctl services`" in said
     assert "no such thing" in site.run("services", "set", "arp", "nosuch=1", code=REFUSED)
 
 
@@ -356,7 +356,7 @@ def test_doctor_02_gateway_silent(mortal):
 
 # ---- the command line ----------------------------------------------------------------------------------------
 
-COMMANDS = ("status nics services counters drops why capture export log clients addresses routes arp ping requests top doctor").split()
+COMMANDS = ("status nics services counters drops why capture export log clients addresses routes arp ping requests compile apply confirm diff show top doctor").split()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

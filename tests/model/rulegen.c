@@ -9,6 +9,8 @@
 enum {
     SITES = 24, /* /16 networks that all prefixes lie in */
     PROGRAM_LENGTH = 4,
+    NOISE_BITS = 24, /* of disorder */
+    BITS_MIN = 20,   /* of a rule: what lays down less is the default's business */
     PACKET_BYTES = 64,
 };
 
@@ -120,6 +122,33 @@ static struct piglet_firewall_rule real_rule(struct rulegen *random, enum rulege
     return rule;
 }
 
+/* How much of a packet a rule lays down, in bits. */
+static unsigned rule_bits(const struct piglet_firewall_rule *rule)
+{
+    unsigned bits = rule->from_length + rule->to_length + (rule->protocol ? 4 : 0);
+    bits += rule->from_port == rule->from_port_end ? 16 : rule->from_port ? 4 : 0;
+    bits += rule->to_port == rule->to_port_end ? 16 : rule->to_port ? 4 : 0;
+    return bits;
+}
+
+/* Lists are kept so that particular rules come before general ones, more or less; otherwise most
+ * would never match. Insertion from behind, in blocks: Shell's gaps. */
+static void order_rules(struct rulegen *random, struct piglet_firewall_rule *rule, uint32_t rules)
+{
+    for (uint32_t i = 0; i < rules; i++) /* the place it wants, for now in its line */
+        rule[i].line = 200 - rule_bits(&rule[i]) + rulegen_number(random, NOISE_BITS);
+    for (uint32_t gap = rules / 2; gap; gap /= 2)
+        for (uint32_t i = gap; i < rules; i++) {
+            struct piglet_firewall_rule moving = rule[i];
+            uint32_t j = i;
+            for (; j >= gap && rule[j - gap].line > moving.line; j -= gap)
+                rule[j] = rule[j - gap];
+            rule[j] = moving;
+        }
+    for (uint32_t i = 0; i < rules; i++)
+        rule[i].line = i + 1;
+}
+
 static struct piglet_firewall_rule any_rule(struct rulegen *random, uint32_t programs,
                                             uint32_t line)
 {
@@ -189,9 +218,13 @@ uint32_t rulegen_table(struct rulegen *random, enum rulegen_kind kind, uint32_t 
             rule[i] = any_rule(random, room ? programs : 0, i + 1);
             steps += rule[i].bpf_count;
         } else {
-            rule[i] = real_rule(random, kind, rules, i + 1);
+            do
+                rule[i] = real_rule(random, kind, rules, i + 1);
+            while (rule_bits(&rule[i]) < BITS_MIN);
         }
     }
+    if (kind != RULEGEN_ANY)
+        order_rules(random, rule, rules);
     uint32_t end = (uint32_t)((uint8_t *)(program + (size_t)programs * PROGRAM_LENGTH) - bytes);
     *header = (struct piglet_firewall_header){
         .magic = PIGLET_FIREWALL_MAGIC,

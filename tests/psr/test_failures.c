@@ -125,6 +125,12 @@ static void fail_loads(struct core *core)
     FAILS(INVALID, SERVICE_SWAP, CAP(sys), NUM(loader), NUM(load - 1));
     FAILS(INVALID, SERVICE_SWAP, CAP(sys), NUM(loader), NUM(load + 1));
     FAILS(INVALID, SERVICE_SWAP, CAP(sys), NUM(echo), NUM(0));
+    FAILS(INVALID, SERVICE_SWAP, CAP(sys), NUM(loader), NUM(0));
+    FAILS(RANGE, SERVICE_LOAD, CAP(sys), NUM(loader), CAP(big),
+          NUM((4ull * PIGLET_PAGE) << 32 | LOADED));
+    FAILS(NOT_FOUND, TABLE_READ, CAP(sys), CAP(big), NUM(core->service_count));
+    FAILS(UNSUPPORTED, TABLE_READ, CAP(sys), CAP(big), NUM(echo));
+    FAILS(BUSY, TABLE_READ, CAP(sys), CAP(used), NUM(loader));
     assert_true(core->service[loader].loaded);
     table[5] = 0;
     FAILS(INVALID, SERVICE_LOAD, CAP(sys), NUM(loader), CAP(big), NUM(LOADED));
@@ -164,7 +170,8 @@ static void fail_tables(void)
     struct test_request use[PIGLET_OP_COUNT];
     uses(use);
     for (unsigned i = 0; i < PIGLET_OP_COUNT; i++) {
-        if (info[i].right != PIGLET_RIGHT_READ || info[i].want[1] != PIGLET_WANT_MEMORY)
+        if (info[i].right != PIGLET_RIGHT_READ || info[i].want[1] != PIGLET_WANT_MEMORY ||
+            i == PIGLET_OP_TABLE_READ) /* bytes, not entries */
             continue;
         static const uint64_t offset[] = {
             1, 4, 4 * PIGLET_PAGE, 12, 1ull << 32, 4 * PIGLET_PAGE - 8, UINT64_MAX};
@@ -235,6 +242,33 @@ static void failure_02_no_memory_for_a_table(void **state)
     stop(core);
 }
 
+/* The text of a table goes with it: in force, and back. */
+static void failure_04_texts_of_tables(void **state)
+{
+    struct core *core = start();
+    (void)state;
+    uint8_t *memory = client.kernel->data + client.kernel->memory[0].page * PIGLET_PAGE; /* big */
+    static const char *const source[] = {"one", "the other", ""};
+    for (unsigned i = 0; i < 3; i++) {
+        memset(memory, 1, LOADED + i);
+        memcpy(memory + LOADED + i, source[i], strlen(source[i]));
+        MUST(SERVICE_LOAD, CAP(sys), NUM(loader), CAP(big),
+             NUM((uint64_t)strlen(source[i]) << 32 | (LOADED + i)));
+        MUST(SERVICE_SWAP, CAP(sys), NUM(loader), NUM(core->service[loader].loads));
+        memset(memory, 0, PIGLET_PAGE);
+        assert_int_equal(MUST(TABLE_READ, CAP(sys), CAP(big), NUM(loader)), strlen(source[i]));
+        assert_string_equal((char *)memory, source[i]);
+    }
+    for (unsigned i = 0; i < 3; i++) { /* back, and forth: 0 is always the other one */
+        memset(memory, 0, PIGLET_PAGE);
+        MUST(SERVICE_SWAP, CAP(sys), NUM(loader), NUM(i == 1 ? core->service[loader].loads : 0));
+        MUST(TABLE_READ, CAP(sys), CAP(big), NUM(loader), NUM(4));
+        assert_string_equal((char *)memory, i == 1 ? "" : "other");
+    }
+    FAILS(INVALID, SERVICE_SWAP, CAP(sys), NUM(loader), NUM(0));
+    stop(core);
+}
+
 /* Loading and swapping in one: and only the table that was meant. */
 static void failure_03_tables_are_swapped_whole(void **state)
 {
@@ -270,6 +304,7 @@ int main(void)
         cmocka_unit_test(failure_01_each_that_the_table_names),
         cmocka_unit_test(failure_02_no_memory_for_a_table),
         cmocka_unit_test(failure_03_tables_are_swapped_whole),
+        cmocka_unit_test(failure_04_texts_of_tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

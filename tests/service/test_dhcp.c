@@ -146,6 +146,12 @@ static void dhcp_05_nak(void **state)
     uint32_t xid = offer(core, 0, hear_within(core, 100, NULL), usual(DHCP_OFFER));
     tell(core, 0, xid, usual(DHCP_ACK));
     assert_true(has_address(core, 0, LEASED));
+    /* A lease ends the pauses. */
+    sim_link(core, 0, false);
+    sim_link(core, 0, true);
+    sim_advance_us(core, TURN_US);
+    tell(core, 0, hear(core, 0).xid, usual(DHCP_NAK));
+    assert_int_equal(hear(core, 0).type, DHCP_DISCOVER);
     test_stop(core);
 }
 
@@ -197,7 +203,7 @@ static void dhcp_07_declines_what_another_has(void **state)
     assert_false(decline.parameters || decline.broadcast_flag);
     assert_int_equal(addresses(core), 0);
     assert_int_equal(sim_counter(core, "dhcp.declines"), 1);
-    assert_true(said("dhcp: nic0: 10.0.0.50 from 10.0.0.1 is in use by another: declined"));
+    assert_true(said("dhcp: nic0: 10.0.0.50 from 10.0.0.1 declined: in use by another station"));
     struct heard discover = hear_within(core, 20, &pause_s);
     assert_true(pause_s >= 9.9 && pause_s < 10.3);
     assert_int_equal(discover.requested, 0);
@@ -360,6 +366,7 @@ static void dhcp_12_an_address_that_is_configured_too(void **state)
     assert_int_equal(decline.requested, LEASED);
     assert_true(has_address(core, 1, LEASED));
     assert_int_equal(addresses(core), 1);
+    assert_true(said("10.0.0.50 from 10.0.0.1 declined: another nic of ours has it"));
     test_stop(core);
     core = start("ip=10.0.0.50/16 ip=dhcp"); /* of this one: it is leased from now on */
     lease(core, 0, usual(DHCP_ACK));
@@ -409,6 +416,29 @@ static void dhcp_14_words(void **state)
     test_stop(core);
 }
 
+/* RFC 2131 4.4.5: each time half of what is left, but a minute at least. The server is on no link of
+ * ours, so it is asked by broadcast. */
+static void dhcp_15_asks_more_often_towards_the_end(void **state)
+{
+    (void)state;
+    static const double at_s[] = {1800, 2475,   2812.5, 2981.3, 3065.6, 3125.6,
+                                  3150, 3375.1, 3487.6, 3547.6, 3600};
+    struct say far = usual(DHCP_ACK);
+    far.server = IP(192, 0, 2, 1);
+    far.gateway = 0;
+    struct core *core = start("ip=dhcp");
+    lease(core, 0, far);
+    for (unsigned i = 0; i < COUNT_OF(at_s); i++) {
+        struct heard heard = hear_within(core, LEASE_S, NULL);
+        double now_s = (double)sim_now_ns / 1e9;
+        assert_true(now_s > at_s[i] - 0.2 && now_s < at_s[i] + 0.4);
+        assert_int_equal(heard.type, i + 1 < COUNT_OF(at_s) ? DHCP_REQUEST : DHCP_DISCOVER);
+        assert_int_equal(heard.client, i + 1 < COUNT_OF(at_s) ? LEASED : 0);
+        assert_int_equal(heard.to, UINT32_MAX);
+    }
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +456,7 @@ int main(void)
         cmocka_unit_test(dhcp_12_an_address_that_is_configured_too),
         cmocka_unit_test(dhcp_13_an_address_taken_away),
         cmocka_unit_test(dhcp_14_words),
+        cmocka_unit_test(dhcp_15_asks_more_often_towards_the_end),
     };
     return cmocka_run_group_tests_name("dhcp", tests, NULL, NULL);
 }

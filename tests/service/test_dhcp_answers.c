@@ -84,6 +84,12 @@ static void spoil_router_empty(struct packet *packet)
     memset(at + 2, DHCP_OPTION_PAD, 4);
 }
 
+static void spoil_router_length(struct packet *packet)
+{
+    *dhcp_option_put(option_at(packet, DHCP_OPTION_END), DHCP_OPTION_ROUTER, "\12\0\0\1\12", 6) =
+        DHCP_OPTION_END;
+}
+
 static void spoil_overload_length(struct packet *packet)
 {
     *dhcp_option_put(option_at(packet, DHCP_OPTION_END), DHCP_OPTION_OVERLOAD, "\1\1", 2) =
@@ -116,6 +122,7 @@ static void dhcp_21_malformed(void **state)
     expect_dropped("malformed", spoil_length_lies);
     expect_dropped("malformed", spoil_mask_length);
     expect_dropped("malformed", spoil_router_empty);
+    expect_dropped("malformed", spoil_router_length);
     expect_dropped("malformed", spoil_overload_length);
     expect_dropped("malformed", spoil_overloaded_field);
     expect_dropped("malformed", spoil_type_missing);
@@ -209,7 +216,7 @@ static void spoil_broadcast(struct packet *packet)
 
 static void spoil_mask(struct packet *packet)
 {
-    put(packet, DHCP_OPTION_MASK, 0xffff00ff);
+    put(packet, DHCP_OPTION_MASK, 0xff00ff00); /* it has a hole */
 }
 
 static void spoil_no_time(struct packet *packet)
@@ -275,6 +282,14 @@ static void dhcp_25_times_and_masks(void **state)
         ;
     sim_advance_us(core, 100 * 86400 * SECOND);
     assert_int_equal(hear(core, 0).type, 0);
+    test_stop(core);
+
+    say = usual(DHCP_ACK); /* no broadcast address, so both are a station's */
+    say.mask = 0xfffffffe;
+    say.gateway = LEASED + 1;
+    core = start("ip=dhcp");
+    lease(core, 0, say);
+    assert_true(said("dhcp: nic0: 10.0.0.50/31 from 10.0.0.1 for 3600 s, gateway 10.0.0.51"));
     test_stop(core);
 
     say = usual(DHCP_ACK); /* the server's own times, and a gateway that cannot be */

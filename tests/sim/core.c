@@ -125,7 +125,7 @@ const struct nic_driver sim_wire_driver = {
 
 /* ---- the core ---- */
 
-struct core *sim_start(unsigned nics, const char *line)
+static void sim_wires(unsigned nics)
 {
     static char spec[NICS_MAX][16];
     sim_reset();
@@ -140,7 +140,22 @@ struct core *sim_start(unsigned nics, const char *line)
         snprintf(device.name, sizeof device.name, "%s", spec[i]);
         sim_add_device(&device);
     }
+}
+
+struct core *sim_start(unsigned nics, const char *line)
+{
+    sim_wires(nics);
     return sim_start_core(line);
+}
+
+struct core *sim_start_module(unsigned nics, const char *line, const void *module, size_t bytes)
+{
+    struct arch_boot boot = {.command_line = line, .machine = "simulated", .module_count = 1};
+    boot.module[0].data = module;
+    boot.module[0].bytes = bytes;
+    boot.module[0].name = "module";
+    sim_wires(nics);
+    return core_start(&boot);
 }
 
 struct core *sim_start_core(const char *line)

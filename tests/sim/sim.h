@@ -43,6 +43,9 @@ struct sim_wire_frame {
  * sim_stop. */
 struct core *sim_start(unsigned nics, const char *line);
 
+/* The same with a boot module. */
+struct core *sim_start_module(unsigned nics, const char *line, const void *module, size_t bytes);
+
 /* The same with the devices added since sim_reset. */
 struct core *sim_start_core(const char *line);
 

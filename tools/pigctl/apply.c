@@ -109,43 +109,60 @@ static int changes_post(struct session *session, const struct changes *changes,
                         const struct config *former)
 {
     struct program program;
-    unsigned chains = 0;
+    unsigned done;
     int code = program_compile(changes, &program);
     if (code != PIGCTL_DONE)
         return code;
-    code = program_post(session, &program, &chains);
+    code = program_post(session, &program, &done);
     program_free(&program);
-    if (code != PIGCTL_DONE && chains)
-        config_return(session, former, changes);
+    if (code != PIGCTL_DONE && done && config_return(session, former, changes, done) != PIGCTL_DONE)
+        complain(PIGCTL_REFUSED, "and what was done before that could not be taken back; see "
+                                 "`pigctl diff`");
     return code;
 }
 
-int config_return(struct session *session, const struct config *former, const struct changes *done)
+static int changes_run(struct session *session, struct changes *changes)
 {
-    struct config now;
+    struct program program;
+    unsigned done;
+    int code = program_compile(changes, &program);
+    if (code == PIGCTL_DONE)
+        code = program_post(session, &program, &done);
+    program_free(&program);
+    changes_free(changes);
+    return code;
+}
+
+/* Puts former tables in force again. Where others were loaded since, there are none. */
+static int tables_return(struct session *session, const struct changes *changes, unsigned done)
+{
     struct changes back = {.count = 0};
-    struct program program = {.requests = 0};
-    unsigned chains;
+    for (unsigned i = 0; i < done; i++) {
+        if (changes->change[i].opcode != PIGLET_OP_SERVICE_SWAP)
+            continue;
+        struct change *change = changes_add(&back); /* without a table: the former one */
+        change->opcode = PIGLET_OP_SERVICE_SWAP;
+        memcpy(change->service, changes->change[i].service, sizeof change->service);
+        change_say(change);
+    }
+    return changes_run(session, &back);
+}
+
+int config_return(struct session *session, const struct config *former,
+                  const struct changes *changes, unsigned done)
+{
+    struct config now, now_rest, former_rest = *former;
+    struct changes back = {.count = 0};
+    int tables = tables_return(session, changes, done);
     int code = config_of_kernel(session->piglet, &now);
     if (code != PIGCTL_DONE)
         return code;
-    for (unsigned i = 0; i < done->count; i++) {
-        if (done->change[i].opcode != PIGLET_OP_SERVICE_SWAP)
-            continue;
-        struct change *change = changes_add(&back); /* of load 0: the former table */
-        change->opcode = PIGLET_OP_SERVICE_SWAP;
-        change->given[1] = true;
-        memcpy(change->service, done->change[i].service, sizeof change->service);
-        change_say(change);
-    }
-    config_difference(&now, former, &back);
-    code = program_compile(&back, &program);
-    if (code == PIGCTL_DONE)
-        code = program_post(session, &program, &chains);
-    program_free(&program);
-    changes_free(&back);
+    now_rest = now;
+    now_rest.tables = former_rest.tables = 0;
+    config_difference(&now_rest, &former_rest, &back);
+    code = changes_run(session, &back);
     config_free(&now);
-    return code;
+    return code == PIGCTL_DONE ? tables : code;
 }
 
 static int application_run(struct application *application, unsigned *changes)
@@ -178,7 +195,8 @@ static int apply_watched(struct application *application, struct confirmation *c
             confirmation->seconds);
     confirmation_tell(confirmation, code);
     if (!confirmation_wait(confirmation, application->session->piglet))
-        config_return(application->session, &application->former, &application->changes);
+        confirmation_said(config_return(application->session, &application->former,
+                                        &application->changes, application->changes.count));
     confirmation_end(confirmation);
     return code;
 }
@@ -257,8 +275,12 @@ int show(struct session *session, int count, char **words)
         snprintf(defaults.setting[i].value, sizeof defaults.setting[i].value, "%s",
                  now.setting[i].initial);
     }
-    config_difference(&defaults, &now, &changes);
+    struct config plain = now;
+    plain.tables = 0;
+    config_difference(&defaults, &plain, &changes);
     changes_print(session, &changes, true);
+    if (!session->json)
+        config_print_tables(&now);
     changes_free(&changes);
     config_free(&defaults);
     config_free(&now);

@@ -36,7 +36,7 @@ int change(struct session *session, int count, char **words)
     struct changes changes = {.count = 0};
     struct program program = {.requests = 0};
     struct words line;
-    unsigned chains;
+    unsigned done;
     int code = line_of_words(count, words, &line);
     if (code == PIGCTL_DONE)
         code = line_read(&line, session->noun, &changes);
@@ -46,7 +46,7 @@ int change(struct session *session, int count, char **words)
         code = complain(PIGCTL_USAGE, "too many changes for one chain; use several lines, or "
                                       "`pigctl apply`");
     if (code == PIGCTL_DONE)
-        code = program_post(session, &program, &chains);
+        code = program_post(session, &program, &done);
     if (code == PIGCTL_DONE && session->json)
         printf("{\"changes\": %u}\n", changes.count);
     free(line.word);

@@ -14,8 +14,7 @@ static const struct place nowhere;
 
 /* ---- lists -------------------------------------------------------------------------------------------- */
 
-/* Makes room for one more; the place of the new one. */
-static void *list_add(void **list, unsigned *count, size_t size)
+void *config_list_add(void **list, unsigned *count, size_t size)
 {
     if (*count % 64 == 0) {
         *list = realloc(*list, (*count + 64) * size);
@@ -27,7 +26,13 @@ static void *list_add(void **list, unsigned *count, size_t size)
     return place;
 }
 
-#define LIST_ADD(list, count) list_add((void **)&(list), &(count), sizeof *(list))
+static void *memory_copy(const void *from, size_t bytes)
+{
+    void *to = malloc(bytes + 1);
+    if (!to)
+        exit(complain(PIGCTL_REFUSED, "no memory; end other programs"));
+    return memcpy(to, from, bytes);
+}
 
 static void list_remove(void *list, unsigned *count, size_t size, unsigned index)
 {
@@ -41,6 +46,8 @@ void config_free(struct config *config)
     free(config->address);
     free(config->route);
     free(config->setting);
+    for (unsigned i = 0; i < config->tables; i++)
+        free(config->table[i].text);
     free(config->table);
     memset(config, 0, sizeof *config);
 }
@@ -163,6 +170,8 @@ static int table_take(struct config *config, const struct change *change)
             return twice(change, config->table[i].change->place);
     struct config_table *table = LIST_ADD(config->table, config->tables);
     memcpy(table->service, change->service, sizeof table->service);
+    table->text = memory_copy(change->table + change->table_bytes, change->text_bytes);
+    table->text_bytes = change->text_bytes;
     table->change = change;
     return PIGCTL_DONE;
 }
@@ -191,96 +200,6 @@ int config_of_changes(const struct changes *changes, struct config *config)
         if (change_take(config, &changes->change[i]) != PIGCTL_DONE)
             code = PIGCTL_USAGE;
     return code;
-}
-
-/* ---- what runs ------------------------------------------------------------------------------------------ */
-
-/* What is read of a kernel: services' addresses too, whose routes must be told from the others. */
-struct reading {
-    struct config *config;
-    struct config_address *address;
-    unsigned addresses;
-};
-
-static int address_row(const void *entry, void *context)
-{
-    const struct piglet_address_entry *row = entry;
-    struct reading *reading = context;
-    const struct config_address address = {.address = row->address,
-                                           .length = (uint8_t)row->length,
-                                           .nic = row->nic,
-                                           .gateway = row->gateway};
-    struct config_address *any = LIST_ADD(reading->address, reading->addresses);
-    *any = address;
-    if (row->service)
-        return 0;
-    any = LIST_ADD(reading->config->address, reading->config->addresses);
-    *any = address;
-    return 0;
-}
-
-static uint32_t mask_of(unsigned length)
-{
-    return (uint32_t)(UINT32_MAX * (1ull << 32 >> length));
-}
-
-/* Whether it came with an address and goes with it. */
-static bool route_of_address(const struct reading *reading, const struct piglet_route_entry *row)
-{
-    for (unsigned i = 0; i < reading->addresses; i++) {
-        const struct config_address *address = &reading->address[i];
-        if ((row->length == 0 && address->gateway) ||
-            (row->length == address->length && row->gateway == 0 &&
-             row->prefix == (address->address & mask_of(address->length))))
-            return true;
-    }
-    return false;
-}
-
-static int route_row(const void *entry, void *context)
-{
-    enum { UNICAST = 0 };
-    const struct piglet_route_entry *row = entry;
-    struct reading *reading = context;
-    if (row->type != UNICAST || route_of_address(reading, row))
-        return 0;
-    struct config_route *route = LIST_ADD(reading->config->route, reading->config->routes);
-    *route = (struct config_route){.prefix = row->prefix,
-                                   .length = (uint8_t)row->length,
-                                   .gateway = row->gateway,
-                                   .nic = row->nic,
-                                   .nic_given = row->gateway == 0};
-    return 0;
-}
-
-static int setting_row(const void *entry, void *context)
-{
-    const struct piglet_setting_entry *row = entry;
-    struct config *config = ((struct reading *)context)->config;
-    struct config_setting *setting = LIST_ADD(config->setting, config->settings);
-    snprintf(setting->service, sizeof setting->service, "%.*s", (int)sizeof row->service - 1,
-             row->service);
-    snprintf(setting->key, sizeof setting->key, "%.*s", (int)sizeof row->key - 1, row->key);
-    snprintf(setting->value, sizeof setting->value, "%.*s", (int)sizeof row->value - 1, row->value);
-    snprintf(setting->initial, sizeof setting->initial, "%.*s", (int)sizeof row->initial - 1,
-             row->initial);
-    return 0;
-}
-
-int config_of_kernel(struct piglet *piglet, struct config *config)
-{
-    struct reading reading = {.config = config};
-    *config = (struct config){.addresses = 0};
-    int error = piglet_read_table(piglet, PIGLET_OP_ADDRESS_LIST, 0, address_row, &reading);
-    if (error == 0)
-        error = piglet_read_table(piglet, PIGLET_OP_ROUTE_LIST, 0, route_row, &reading);
-    if (error == 0)
-        error = piglet_read_table(piglet, PIGLET_OP_SETTING_LIST, 0, setting_row, &reading);
-    free(reading.address);
-    if (error == 0)
-        return PIGCTL_DONE;
-    config_free(config);
-    return complain_error("reading what runs", error);
 }
 
 /* ---- the difference -------------------------------------------------------------------------------------- */
@@ -353,6 +272,11 @@ static bool is_stop(const char *key, const char *value)
 static bool is_start(const char *key, const char *value)
 {
     return !*key && strcmp(value, "on") == 0;
+}
+
+uint32_t mask_of(unsigned length)
+{
+    return (uint32_t)(UINT32_MAX * (1ull << 32 >> length));
 }
 
 /* By which nic a gateway is reached: the longest link it is on. False: by none of these. */
@@ -431,6 +355,38 @@ static void adds(const struct config *from, const struct config *to, struct chan
     }
 }
 
+static const struct config_table *table_find(const struct config *config, const char *service)
+{
+    for (unsigned i = 0; i < config->tables; i++)
+        if (strcmp(config->table[i].service, service) == 0)
+            return &config->table[i];
+    return NULL;
+}
+
+/* A block that a file does not have is one without lines. */
+static void tables_difference(const struct config *from, const struct config *to,
+                              struct changes *changes)
+{
+    for (unsigned i = 0; i < to->tables; i++) {
+        const struct config_table *wanted = &to->table[i], *is = table_find(from, wanted->service);
+        if (is && is->text_bytes == wanted->text_bytes &&
+            memcmp(is->text, wanted->text, is->text_bytes) == 0)
+            continue;
+        const struct change *with = wanted->change;
+        struct change *change = difference_add(changes, PIGLET_OP_SERVICE_SWAP, with->place);
+        memcpy(change->service, with->service, sizeof change->service);
+        change->table_bytes = with->table_bytes;
+        change->text_bytes = with->text_bytes;
+        change->table = memory_copy(with->table, with->table_bytes + with->text_bytes);
+    }
+    for (unsigned i = 0; i < from->tables; i++) {
+        const struct block *block = block_find(from->table[i].service);
+        const struct block_lines none = {.count = 0};
+        if (block && from->table[i].text_bytes && !table_find(to, block->noun))
+            block_compile(block, &none, nowhere, changes);
+    }
+}
+
 /* Routes go before addresses and come after them: a route's gateway must be on a link, and what is
  * deleted may stand where something is added. Services have their settings and tables before they
  * start. */
@@ -440,18 +396,7 @@ void config_difference(const struct config *from, const struct config *to, struc
     unsigned first = changes->count;
     from = from ? from : &nothing;
     settings_difference(from, to, changes, is_setting);
-    for (unsigned i = 0; i < to->tables; i++) {
-        const struct change *wanted = to->table[i].change;
-        struct change *change = difference_add(changes, PIGLET_OP_SERVICE_SWAP, wanted->place);
-        memcpy(change->service, wanted->service, sizeof change->service);
-        change->table_bytes = wanted->table_bytes;
-        if (wanted->table) {
-            change->table = malloc(wanted->table_bytes);
-            if (!change->table)
-                exit(complain(PIGCTL_REFUSED, "no memory; end other programs"));
-            memcpy(change->table, wanted->table, wanted->table_bytes);
-        }
-    }
+    tables_difference(from, to, changes);
     settings_difference(from, to, changes, is_stop);
     settings_difference(from, to, changes, is_start);
     deletes(from, to, changes);

@@ -191,6 +191,14 @@ bool confirmation_wait(struct confirmation *confirmation, struct piglet *piglet)
     return false;
 }
 
+void confirmation_said(int code)
+{
+    if (code == PIGCTL_DONE)
+        syslog(LOG_INFO, "the former configuration is back");
+    else
+        syslog(LOG_ERR, "the former configuration is not all back; see pigctl show config");
+}
+
 /* ---- the command ------------------------------------------------------------------------------------------- */
 
 int confirm(struct session *session, int count, char **words)

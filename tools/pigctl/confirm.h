@@ -36,11 +36,15 @@ int confirmation_none(const char *where);
  * starts with its own configuration. */
 bool confirmation_wait(struct confirmation *confirmation, struct piglet *piglet);
 
+/* Writes to the system's log how the return to the former configuration went. */
+void confirmation_said(int code);
+
 void confirmation_end(struct confirmation *confirmation);
 
 /* ---- apply.c ---------------------------------------------------------------------------------------- */
 
-/* Returns to the former configuration, after these changes. */
-int config_return(struct session *session, const struct config *former, const struct changes *done);
+/* Returns to the former configuration, after so many of these changes. Returns an exit code. */
+int config_return(struct session *session, const struct config *former,
+                  const struct changes *changes, unsigned done);
 
 #endif

@@ -44,8 +44,8 @@ struct change {
     bool given[3];
     char service[SERVICE_NAME_ROOM];
     char setting[SETTING_MAX + 1]; /* of Service_Configure: "key=value" */
-    uint8_t *table;                /* of Service_Swap: what is to be loaded before it */
-    size_t table_bytes;
+    uint8_t *table; /* of Service_Swap: what is loaded before it; NULL: the former one comes back */
+    size_t table_bytes, text_bytes; /* the table's, and behind them the text it was made from */
     struct place place;
     char text[CHANGE_TEXT_ROOM]; /* as a line of the language */
 };
@@ -95,13 +95,18 @@ struct block_lines {
 };
 
 /* A noun that brings a block, which is compiled into the table of a service: a row of blocks[] in
- * source.c. */
+ * blocks.c. A block without lines is the service's table when nothing is configured. */
 struct block {
     const char *noun; /* also the service's name */
     /* Returns an exit code, having complained with places. */
     int (*compile)(const struct block_lines *lines, struct bytes *table);
 };
 extern const struct block blocks[]; /* ended by {NULL} */
+const struct block *block_find(const char *noun);
+
+/* The change that puts a block in force. Returns an exit code, having complained. */
+int block_compile(const struct block *block, const struct block_lines *lines, struct place place,
+                  struct changes *changes);
 
 /* Reads a whole file; complains of all that is wrong with it (up to ERRORS_MAX). "-": standard
  * input. */
@@ -128,9 +133,12 @@ struct config_setting {
     struct place place;
 };
 
+/* A service's table, by the text it was made from. */
 struct config_table {
     char service[SERVICE_NAME_ROOM];
-    const struct change *change;
+    char *text; /* lines */
+    size_t text_bytes;
+    const struct change *change; /* of a file; NULL: it runs */
 };
 
 /* What runs, or what a file says. */
@@ -142,11 +150,14 @@ struct config {
     unsigned addresses, routes, settings, tables;
 };
 
+/* Makes room for one more; the place of the new one, zeroed. */
+void *config_list_add(void **list, unsigned *count, size_t size);
+#define LIST_ADD(list, count) config_list_add((void **)&(list), &(count), sizeof *(list))
+
+uint32_t mask_of(unsigned length);
+
 /* What a file's changes come to when they are done from nothing. They must stay. */
 int config_of_changes(const struct changes *changes, struct config *config);
-
-/* What runs. */
-int config_of_kernel(struct piglet *piglet, struct config *config);
 
 /* How to get from what runs to what is wanted, in the order it has to be done. from NULL: the
  * default configuration of a kernel that is not known. */
@@ -154,12 +165,20 @@ void config_difference(const struct config *from, const struct config *to, struc
 
 void config_free(struct config *config);
 
+/* ---- running.c ----------------------------------------------------------------------------------- */
+
+/* Returns an exit code, having complained. */
+int config_of_kernel(struct piglet *piglet, struct config *config);
+
+/* Prints the blocks that run. */
+void config_print_tables(const struct config *config);
+
 /* ---- program.c ----------------------------------------------------------------------------------- */
 
 /* Changes as requests: what include/piglet/module.h describes. */
 struct program {
     struct piglet_request *request;
-    const struct change **change; /* of each request; NULL: it prepares another one */
+    const struct change **change; /* that each request is of; those of one array, in order */
     unsigned requests, chains;
     struct bytes data;
     uint32_t memory_pages; /* of the data: what is allocated, table by table; texts are behind */
@@ -172,8 +191,8 @@ void program_free(struct program *program);
 
 /* ---- post.c --------------------------------------------------------------------------------------- */
 
-/* Makes the kernel do it. chains: how many of its chains have succeeded. Returns an exit code,
- * having complained; then the last chain it tried has changed nothing. */
-int program_post(struct session *session, const struct program *program, unsigned *chains);
+/* Makes the kernel do it. done: how many of the changes are certain. Returns an exit code, having
+ * complained; then the last chain it tried has changed nothing. */
+int program_post(struct session *session, const struct program *program, unsigned *done);
 
 #endif

@@ -1,6 +1,7 @@
 # pigctl: the command line tool.
 
 PIGCTL_SOURCES = $(sort $(wildcard tools/pigctl/*.c))
+PIGCTL_LIBRARIES = -lncurses -ltinfo -lpcap -lm -pthread
 PIGCTL_OBJECTS = $(PIGCTL_SOURCES:tools/pigctl/%.c=$(BUILD)/pigctl/%.o)
 
 .PHONY: pigctl install-pigctl
@@ -12,7 +13,7 @@ $(BUILD)/pigctl/%.o: tools/pigctl/%.c | packages
 
 $(BUILD)/tools/pigctl: $(PIGCTL_OBJECTS) $(BUILD)/client/libpiglet.a
 	@mkdir -p $(@D)
-	$(QUIET)$(CC) -o $@ $^ -lncurses -ltinfo -lpcap -lm -pthread
+	$(QUIET)$(CC) -o $@ $^ $(PIGCTL_LIBRARIES)
 
 # Into $(DESTDIR), for packages.
 install: install-pigctl

@@ -195,21 +195,22 @@ static int texts_place(struct post *post)
     return PIGCTL_DONE;
 }
 
-int program_post(struct session *session, const struct program *program, unsigned *chains)
+int program_post(struct session *session, const struct program *program, unsigned *done)
 {
     struct post *post = calloc(1, sizeof *post);
     if (!post)
         return complain(PIGCTL_REFUSED, "no memory; end other programs");
     post->session = session;
     post->program = program;
-    *chains = 0;
+    *done = 0;
     int code = texts_place(post);
     for (unsigned at = 0; at < program->requests && code == PIGCTL_DONE; at += post->length) {
         post->first = at;
         for (post->length = 1; program->request[at + post->length - 1].next; post->length++)
             ;
         code = chain_run(post);
-        *chains += code == PIGCTL_DONE;
+        if (code == PIGCTL_DONE)
+            *done = (unsigned)(program->change[at + post->length - 1] - program->change[0]) + 1;
     }
     for (unsigned i = 0; i < post->memories; i++)
         piglet_call(session->piglet, PIGLET_OP_FREE_MEM, piglet_capability(post->memory[i]),

@@ -92,14 +92,14 @@ static unsigned table_memory(struct writer *writer)
     struct program *program = writer->program;
     const struct change *change = writer->change;
     struct piglet_request *request;
-    size_t pages = (change->table_bytes + PIGLET_PAGE - 1) / PIGLET_PAGE;
+    size_t bytes = change->table_bytes + change->text_bytes;
+    size_t pages = (bytes + PIGLET_PAGE - 1) / PIGLET_PAGE;
     unsigned number = request_add(writer, PIGLET_OP_ALLOC_MEM, 1, &request);
     pages += pages == 0;
     argument(request, 0, PIGLET_TAG_NEW, 0);
     argument(request, 1, PIGLET_TAG_NUMBER, pages);
     uint8_t *to = bytes_add(&program->data, pages * PIGLET_PAGE);
-    if (change->table_bytes)
-        memcpy(to, change->table, change->table_bytes);
+    memcpy(to, change->table, bytes);
     program->memory_pages += (uint32_t)pages;
     return number;
 }
@@ -114,7 +114,8 @@ static void change_swap(struct writer *writer, unsigned service)
         load = request_add(writer, PIGLET_OP_SERVICE_LOAD, 1, &request);
         argument(request, 1, PIGLET_TAG_REFERENCE, service);
         argument(request, 2, PIGLET_TAG_REFERENCE, memory);
-        argument(request, 3, PIGLET_TAG_NUMBER, change->table_bytes);
+        argument(request, 3, PIGLET_TAG_NUMBER,
+                 (uint64_t)change->text_bytes << 32 | change->table_bytes);
     }
     request_add(writer, PIGLET_OP_SERVICE_SWAP, 1, &request);
     argument(request, 1, PIGLET_TAG_REFERENCE, service);

@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Nouns with blocks. */
-const struct block blocks[] = {
-    {NULL, NULL},
-};
-
 /* A file while it is read: its bytes are cut into words where they stand. */
 struct source {
     const char *file;
@@ -96,14 +91,6 @@ static bool word_is(const struct words *line, unsigned index, const char *text)
 
 /* ---- blocks -------------------------------------------------------------------------------------------- */
 
-static const struct block *block_find(const char *noun)
-{
-    for (const struct block *block = blocks; block->noun; block++)
-        if (strcmp(block->noun, noun) == 0)
-            return block;
-    return NULL;
-}
-
 /* Takes the lines up to the } that closes the block. */
 static int block_take(struct source *source, struct block_lines *lines)
 {
@@ -138,25 +125,59 @@ static void block_skip(struct source *source, const struct words *line)
     block_free(&lines);
 }
 
+const struct block *block_find(const char *noun)
+{
+    for (const struct block *block = blocks; block->noun; block++)
+        if (strcmp(block->noun, noun) == 0)
+            return block;
+    return NULL;
+}
+
+/* The lines as text, the same however they were indented and commented. */
+static void block_text(const struct block_lines *lines, struct bytes *text)
+{
+    unsigned depth = 1;
+    for (unsigned i = 0; i < lines->count; i++) {
+        const struct words *line = &lines->line[i];
+        depth -= line->count == 1 && word_is(line, 0, "}");
+        memset(bytes_add(text, (size_t)2 * depth), ' ', (size_t)2 * depth);
+        for (unsigned j = 0; j < line->count; j++) {
+            size_t length = strlen(line->word[j].text);
+            memcpy(bytes_add(text, length), line->word[j].text, length);
+            *(char *)bytes_add(text, 1) = j + 1 < line->count ? ' ' : '\n';
+        }
+        depth += word_is(line, line->count - 1, "{");
+    }
+}
+
+int block_compile(const struct block *block, const struct block_lines *lines, struct place place,
+                  struct changes *changes)
+{
+    struct bytes table = {.data = NULL};
+    int code = block->compile(lines, &table);
+    if (code != PIGCTL_DONE) {
+        free(table.data);
+        return code;
+    }
+    struct change *change = changes_add(changes);
+    change->opcode = PIGLET_OP_SERVICE_SWAP;
+    change->place = place;
+    change->table_bytes = table.count;
+    block_text(lines, &table);
+    change->text_bytes = table.count - change->table_bytes;
+    change->table = table.data;
+    snprintf(change->service, sizeof change->service, "%s", block->noun);
+    change_say(change);
+    return PIGCTL_DONE;
+}
+
 static int block_read(struct source *source, const struct block *block, const struct words *line,
                       struct changes *changes)
 {
     struct block_lines lines = {.open = line->word[line->count - 1].place};
-    struct bytes table = {.data = NULL};
     int code = block_take(source, &lines);
     if (code == PIGCTL_DONE)
-        code = block->compile(&lines, &table);
-    if (code == PIGCTL_DONE) {
-        struct change *change = changes_add(changes);
-        change->opcode = PIGLET_OP_SERVICE_SWAP;
-        change->place = line->word[0].place;
-        change->table = table.data;
-        change->table_bytes = table.count;
-        snprintf(change->service, sizeof change->service, "%s", block->noun);
-        change_say(change);
-    } else {
-        free(table.data);
-    }
+        code = block_compile(block, &lines, line->word[0].place, changes);
     block_free(&lines);
     return code;
 }
