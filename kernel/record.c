@@ -22,7 +22,9 @@ void recorder_note(struct recorder *recorder, const struct frame *frame, unsigne
     record->time_ns = now_ns;
     record->who = who;
     record->length = frame->length;
-    record->rule = frame->rule;
+    /* Only the firewall writes it: otherwise it is of some frame before. */
+    bool judged = reason >= DROP_FIREWALL_DROP && reason <= DROP_FIREWALL_STATE_FULL;
+    record->rule = judged ? frame->rule : 0;
     record->nic = frame->nic;
     record->reason = (uint8_t)reason;
     record->outgoing = (frame->kind & FRAME_OUTGOING) != 0;

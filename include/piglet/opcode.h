@@ -234,8 +234,7 @@ enum piglet_want {
       "Writes struct piglet_record_entry for dropped frames from record `first` on, or the "       \
       "oldest kept.")                                                                              \
     X(TABLE_READ, 37, "Table_Read", "bytes written", (SYSTEM, MEMORY, NUMBER, OPTION),             \
-      ("system", "memory", "service", "from byte"), READ, "nothing to undo",                       \
-      "copying the text",                                                                          \
+      ("system", "memory", "service", "from byte"), READ, "nothing to undo", "copying the text",   \
       "NOT_FOUND: no such service; UNSUPPORTED: it takes no table; BUSY: the memory is in a "      \
       "frameset",                                                                                  \
       "Writes the text that the service's table in force was made from, as far as it fits the "    \

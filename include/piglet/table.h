@@ -100,8 +100,8 @@ struct piglet_record_entry {
     uint32_t length;   /* of the frame */
     uint16_t rule;     /* line of the firewall's rule, where the firewall dropped it; 0: none */
     uint8_t nic;
-    uint8_t outgoing;  /* 1: it was on its way out by nic; 0: received by it */
-    uint8_t kept;      /* how many of its bytes follow */
+    uint8_t outgoing; /* 1: it was on its way out by nic; 0: received by it */
+    uint8_t kept;     /* how many of its bytes follow */
     uint8_t reserved0[7];
     uint8_t bytes[96];
     uint32_t next, reserved;

@@ -431,6 +431,18 @@ static void build_fill(struct classifier *classifier, struct classifier_scratch 
     }
 }
 
+/* The group with the best rule of those that are left, or NULL. */
+static struct build_group *build_first(struct classifier_scratch *build)
+{
+    struct build_group *first = NULL;
+    for (unsigned i = 0; i < build->groups; i++) {
+        struct build_group *group = &build->group[i];
+        if (!group->dead && (!first || group->best < first->best))
+            first = group;
+    }
+    return first;
+}
+
 void classifier_build(struct classifier *classifier, const struct rules_table *table,
                       struct classifier_scratch *build)
 {
@@ -445,13 +457,10 @@ void classifier_build(struct classifier *classifier, const struct rules_table *t
             break;
     classifier->tuples = classifier->rules = classifier->slots = classifier->list_max = 0;
     classifier->prune = (struct classifier_prune){0};
-    for (unsigned done = 0; done < build->alive; done++) {
-        struct build_group *best = NULL;
-        for (unsigned i = 0; i < build->groups; i++)
-            if (!build->group[i].dead && (!best || build->group[i].best < best->best))
-                best = &build->group[i];
-        build_tuple(classifier, build, best);
-        best->dead = true;
+    struct build_group *group;
+    while ((group = build_first(build))) {
+        build_tuple(classifier, build, group);
+        group->dead = true;
     }
     build_fill(classifier, build);
 }

@@ -9,9 +9,9 @@ static inline uint32_t classifier_candidates(const struct classifier_prune *prun
 {
     uint32_t from = (uint32_t)(key->addresses >> 32), to = (uint32_t)key->addresses;
     return prune->from.by8[from >> 24] & prune->from.by16[prune_16(from)] &
-           prune->from.by24[prune_24(from)] & prune->from.by32[prune_32(from)] & prune->to.by32[prune_32(to)] & prune->to.by8[to >> 24] &
-           prune->to.by16[prune_16(to)] & prune->to.by24[prune_24(to)] &
-           prune->port[prune_port((uint16_t)(key->rest >> 32))] &
+           prune->from.by24[prune_24(from)] & prune->from.by32[prune_32(from)] &
+           prune->to.by32[prune_32(to)] & prune->to.by8[to >> 24] & prune->to.by16[prune_16(to)] &
+           prune->to.by24[prune_24(to)] & prune->port[prune_port((uint16_t)(key->rest >> 32))] &
            prune->protocol[(uint8_t)(key->rest >> 24)] & prune->direction[key->groups & 7];
 }
 

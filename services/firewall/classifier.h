@@ -7,7 +7,7 @@
  * those bits, so one slot names the short list of rules that may match. Which tuples can hold a
  * match at all is known beforehand from a few bits of each field, one bit a tuple.
  *
- *   key -> 9 words of 32 bits, and-ed -> candidate tuples -> slot of each -> list of rules, a line
+ *   key -> 11 words of 32 bits, and-ed -> candidate tuples -> slot of each -> list of rules, a line
  *   of cache each, the first ones first
  *
  * A slot has no second place: keys that collide share a list. Sixteen bits of the slot say which
