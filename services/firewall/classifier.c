@@ -46,29 +46,33 @@ struct classifier_list {
     uint8_t key;
 };
 
-enum { ITEMS_MAX = 256 }; /* looked up in one go: some 3 KB of stack */
+/* Keys that are looked up in one go: enough to hide one another's waits, and 6 KB of stack. */
+enum { PIECES = 16, ITEMS_MAX = PIECES * CLASSIFIER_TUPLES_MAX };
 
-/* An item for each candidate of each piece of work, `items` in all, whose slots are asked for. One
- * loop over all of them, as how many a key has is nothing that a processor could foresee. */
-static inline void classifier_items(const struct classifier *classifier,
-                                    const struct rules_key *const *keys,
-                                    const struct classifier_work *work,
-                                    struct classifier_item *item, unsigned items)
+/* An item for each candidate of each piece of work, whose slots are asked for. One loop over all of
+ * them, as how many a key has is nothing that a processor could foresee. */
+static inline unsigned classifier_items(const struct classifier *classifier,
+                                        const struct rules_key *const *keys,
+                                        const struct classifier_work *work,
+                                        struct classifier_item *item)
 {
+    unsigned items = 0;
     uint32_t candidates = work->candidates;
-    for (unsigned i = 0; i < items; i++) {
+    while (candidates) {
         const struct rules_key *key = keys[work->key];
         const struct classifier_tuple *tuple = &classifier->tuple[__builtin_ctz(candidates)];
         uint64_t hash =
             classifier_hash(key->addresses & tuple->addresses_mask, key->rest & tuple->rest_mask);
         uint32_t slot = tuple->slot + ((uint32_t)hash & tuple->slot_mask);
         __builtin_prefetch(&classifier->slot[slot]);
-        item[i] = (struct classifier_item){slot, (uint8_t)classifier_tag(hash), (uint8_t)work->key};
+        item[items++] =
+            (struct classifier_item){slot, (uint8_t)classifier_tag(hash), (uint8_t)work->key};
         candidates &= candidates - 1;
         work += !candidates;
         uint32_t next = work->candidates;
         candidates = candidates ? candidates : next;
     }
+    return items;
 }
 
 /* Keeps those whose slot has the tag, and asks for their first rule. */
@@ -100,13 +104,14 @@ static inline uint32_t classifier_walk(const struct classifier *classifier,
     }
 }
 
+/* Up to PIECES keys; `work` is ended by one without candidates. */
 static void classifier_work(const struct classifier *classifier,
                             const struct rules_key *const *keys, const struct classifier_work *work,
-                            unsigned items, uint32_t *found)
+                            uint32_t *found)
 {
     struct classifier_item item[ITEMS_MAX];
     struct classifier_list list[ITEMS_MAX];
-    classifier_items(classifier, keys, work, item, items);
+    unsigned items = classifier_items(classifier, keys, work, item);
     unsigned lists = classifier_lists(classifier, item, items, list);
     for (unsigned i = 0; i < lists; i++) {
         uint32_t best = found[list[i].key];
@@ -119,21 +124,16 @@ static void classifier_work(const struct classifier *classifier,
 void classifier_match(const struct classifier *classifier, const struct rules_key *const *keys,
                       unsigned count, uint32_t *found)
 {
-    struct classifier_work work[CLASSIFIER_BATCH_MAX + 1];
-    unsigned pieces = 0, items = 0;
-    for (unsigned i = 0; i < count; i++) {
-        uint32_t candidates = classifier_candidates(&classifier->prune, keys[i]);
-        found[i] = RULES_NONE;
-        work[pieces] = (struct classifier_work){candidates, i};
-        pieces += candidates != 0;
-        items += (unsigned)__builtin_popcount(candidates);
-        if (__builtin_expect(items > ITEMS_MAX - CLASSIFIER_TUPLES_MAX, 0)) {
-            work[pieces].candidates = 0;
-            classifier_work(classifier, keys, work, items, found);
-            pieces = items = 0;
+    for (unsigned first = 0; first < count; first += PIECES) {
+        struct classifier_work work[PIECES + 1];
+        unsigned pieces = 0, end = first + PIECES < count ? first + PIECES : count;
+        for (unsigned i = first; i < end; i++) {
+            uint32_t candidates = classifier_candidates(&classifier->prune, keys[i]);
+            found[i] = RULES_NONE;
+            work[pieces] = (struct classifier_work){candidates, i};
+            pieces += candidates != 0;
         }
+        work[pieces].candidates = 0;
+        classifier_work(classifier, keys, work, found);
     }
-    work[pieces].candidates = 0;
-    if (items)
-        classifier_work(classifier, keys, work, items, found);
 }

@@ -19,8 +19,9 @@
  * Counters  firewall.accepted, firewall.asked, firewall.flows_begun, firewall.flows_gave_way,
  *           firewall.flows_expired, firewall.flows_ended; by rule: show
  * Drops     firewall-drop, firewall-invalid, firewall-limit, firewall-state-full
- * Cost      of a live flow: about a hundred instructions a frame. Of a new one: and a lookup, classifier.h says
- *           how much. 4 MiB for the rules, 1.4 MiB for the flows, taken when there are some */
+ * Cost      of a live flow: 95 instructions a frame (UDP) or 200 (TCP), whatever the number of rules.
+ *           Of a new one: some 300 and a lookup; classifier.h says how that is done. Memory: 4 MiB
+ *           for the rules, taken at the first load, 1.4 MiB for the flows, at the first start */
 #include "services/firewall/firewall.h"
 
 #include <stdio.h>
@@ -285,7 +286,12 @@ static const struct service_setting firewall_settings[] = {
 
 const struct service service_firewall = {
     .name = "firewall",
-    .help = "firewall.open=on|off firewall.half_open=1..16383, and times in seconds",
+    .help = "firewall.open=on|off, firewall.pick_up=on|off, "
+            "firewall.half_open=1..16383, firewall.log_rate=1..1000, "
+            "firewall.opening=1..1728000, firewall.established=1..1728000, "
+            "firewall.closing=1..1728000, firewall.closed=1..1728000, "
+            "firewall.udp=1..1728000, firewall.stream=1..1728000, "
+            "firewall.icmp=1..1728000, firewall.other=1..1728000",
     .receive_kinds = FRAME_ICMP | FRAME_UDP | FRAME_TCP | FRAME_IP_OTHER | FRAME_FORWARD,
     .transmit_kinds = FRAME_READY,
     .state_bytes = sizeof(struct firewall),

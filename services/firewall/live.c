@@ -2,7 +2,7 @@
  * answered now, and TCP data inside the windows of an established connection, both judged by the
  * rules in force. Nearly all packets are one of these; the others go the long way, in judge.c.
  *
- * Cost: about 75 instructions for UDP, 115 for TCP. */
+ * Cost: 95 instructions for UDP, 200 for TCP. */
 #include "services/firewall/firewall.h"
 #include "wire/tcp.h"
 #include "wire/udp.h"

@@ -60,12 +60,12 @@ static int segment_scale(const struct flow_packet *packet)
 }
 
 /* a <= b, of sequence numbers. */
-static bool not_after(uint32_t a, uint32_t b)
+static inline bool not_after(uint32_t a, uint32_t b)
 {
     return (int32_t)(a - b) <= 0;
 }
 
-static uint32_t at_least_one(uint32_t window)
+static inline uint32_t at_least_one(uint32_t window)
 {
     return window ? window : 1; /* a closed window is probed by one octet (RFC 9293 3.8.6.1) */
 }
@@ -79,8 +79,10 @@ void flow_tcp_begin(struct flow *flow, const struct flow_packet *packet)
     }
     struct segment segment = segment_read(packet, 0);
     int scale = segment_scale(packet);
-    flow->side[0] = (struct flow_side){
-        .end = segment.end, .end_max = segment.end, .window = at_least_one(segment.window)};
+    /* end_max: what the answer acknowledges at least, the SYN, which may carry data (RFC 7413). */
+    flow->side[0] = (struct flow_side){.end = segment.end,
+                                       .end_max = segment.sequence + 1,
+                                       .window = at_least_one(segment.window)};
     flow->flags |= scale >= 0 ? FLOW_SCALES : 0;
     flow->scale[0] = (uint8_t)(scale >= 0 ? scale : 0);
 }
@@ -96,6 +98,13 @@ static bool tcp_syn(struct flow *flow, const struct flow_packet *packet, bool re
     return true;
 }
 
+/* Whether a segment acknowledges the SYN of who began, and no more than was sent with it. */
+static bool tcp_answers(const struct flow_side *beginner, const struct segment *segment)
+{
+    return not_after(beginner->end_max, segment->acknowledgement) &&
+           not_after(segment->acknowledgement, beginner->end);
+}
+
 static bool tcp_syn_ack(struct flow *flow, const struct flow_packet *packet,
                         const struct segment *segment, bool reply)
 {
@@ -105,7 +114,7 @@ static bool tcp_syn_ack(struct flow *flow, const struct flow_packet *packet,
         return flow->state != FLOW_TCP_ANSWERED || segment->end == flow->side[1].end;
     if (flow->flags & FLOW_LIBERAL)
         return true;
-    if (segment->acknowledgement != flow->side[0].end)
+    if (!tcp_answers(&flow->side[0], segment))
         return false;
     int scale = segment_scale(packet);
     bool scales = scale >= 0 && flow->flags & FLOW_SCALES;
@@ -119,8 +128,8 @@ static bool tcp_syn_ack(struct flow *flow, const struct flow_packet *packet,
     return true;
 }
 
-static bool tcp_in_window(const struct flow_side *sender, const struct flow_side *receiver,
-                          const struct segment *segment)
+static inline bool tcp_in_window(const struct flow_side *sender, const struct flow_side *receiver,
+                                 const struct segment *segment)
 {
     if (!not_after(segment->end, sender->end_max) ||
         !not_after(sender->end - receiver->window, segment->sequence))
@@ -132,8 +141,8 @@ static bool tcp_in_window(const struct flow_side *sender, const struct flow_side
            not_after(receiver->end - lag, segment->acknowledgement);
 }
 
-static void tcp_advance(struct flow_side *sender, struct flow_side *receiver,
-                        const struct segment *segment)
+static inline void tcp_advance(struct flow_side *sender, struct flow_side *receiver,
+                               const struct segment *segment)
 {
     if (not_after(sender->end, segment->end))
         sender->end = segment->end;
@@ -150,7 +159,7 @@ static bool tcp_reset(struct flow *flow, const struct segment *segment, bool rep
     bool good = flow->flags & FLOW_LIBERAL;
     if (!good && flow->state == FLOW_TCP_OPENING)
         /* Refused (RFC 9293 3.10.7.3), or given up by who began. */
-        good = reply ? segment->flags & TCP_ACK && segment->acknowledgement == receiver->end
+        good = reply ? segment->flags & TCP_ACK && tcp_answers(receiver, segment)
                      : segment->sequence == sender->end || segment->sequence + 1 == sender->end;
     else if (!good)
         good = not_after(segment->end, sender->end_max) &&

@@ -187,7 +187,7 @@ static void state_02_windows(void **state)
     assert_true(say_off(&talk, 0, ACK, 1400, 0, 0));
     assert_false(say_off(&talk, 0, ACK, 1400, 601, 0)); /* one beyond the 2,000 offered */
     assert_true(say_off(&talk, 0, ACK, 1400, 600, 0));
-    assert_true(say_off(&talk, 0, ACK, 1, 0, 0)); /* sent again */
+    assert_true(say_off(&talk, 0, ACK, 1, 0, 0));     /* sent again */
     assert_false(say_off(&talk, 0, ACK, 1, -1, 0));   /* a window before what is there */
     assert_false(say_off(&talk, 1, ACK, 0, 0, 2001)); /* of what was never sent */
     assert_true(say_off(&talk, 1, ACK, 0, 0, 2000));
@@ -437,6 +437,27 @@ static void state_11_one_batch(void **state)
     test_stop(core);
 }
 
+/* A SYN with data (RFC 7413): the answer may take it, or not. */
+static void state_12_data_in_a_syn(void **state)
+{
+    (void)state;
+    struct firewall_table table = outbound();
+    struct core *core = start("firewall.pick_up=off", &table);
+    for (unsigned taken = 0; taken < 2; taken++) {
+        struct talk talk = talk_new(core);
+        assert_true(say(&talk, 0, SYN, 100));
+        assert_false(say_off(&talk, 1, SYN | ACK, 0, 0, 1));
+        assert_false(say_off(&talk, 1, SYN | ACK, 0, 0, -101));
+        assert_true(say_off(&talk, 1, SYN | ACK, 0, 0, taken ? 0 : -100));
+        talk.next[1]++;
+        assert_true(say_off(&talk, 0, ACK, 100, -100, 0));
+        assert_true(say(&talk, 0, ACK, 50));
+        expect_flow(core, "established");
+        assert_true(say(&talk, 0, RST, 0));
+    }
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -451,6 +472,7 @@ int main(void)
         cmocka_unit_test(state_09_related),
         cmocka_unit_test(state_10_echo_and_invalid_by_rule),
         cmocka_unit_test(state_11_one_batch),
+        cmocka_unit_test(state_12_data_in_a_syn),
     };
     return cmocka_run_group_tests_name("firewall: connections", tests, NULL, NULL);
 }
