@@ -47,7 +47,7 @@ static inline uint32_t rules_mask(unsigned length)
     return length ? 0xffffffffu << (32 - length) : 0;
 }
 
-/* A table whose check went well; points into the bytes, which are aligned to 8. */
+/* A table whose check went well; points into the bytes, which are aligned to 4. */
 struct rules_table {
     const struct piglet_firewall_header *header;
     const struct piglet_firewall_rule *rule;
