@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 enum {
     ACTORS = 3,
     ACTIONS = 16,
-    ROUNDS = 200, /* of taking events, in which every chain ends */
+    ROUNDS =
+        8192, /* of taking events, in which every chain ends: 64 chains of 64 requests, each a turn of its own */
     CHECK_EVERY = 8,
 };
 

@@ -1,6 +1,7 @@
 /* Nouns with blocks: `firewall { ... }` in a file is a table of the service of that name. */
-#include "tools/pigctl/language.h"
+#include "tools/pigctl/firewall.h"
 
 const struct block blocks[] = {
+    {"firewall", firewall_compile},
     {NULL, NULL},
 };
