@@ -89,11 +89,15 @@ class Site:
                 "frames_free": status["frames_free"]}
 
     def settle(self, before):
-        """All that is kept is what was kept before, within the time for it."""
+        """All that is kept is what was kept before, within the time for it. (More frames may be free than then, when
+        some were waiting for arp.)"""
+        def settled(now):
+            return {**now, "frames_free": 0} == {**before, "frames_free": 0} and \
+                now["frames_free"] >= before["frames_free"]
         end = time.monotonic() + SETTLE_S
-        while (now := self.kept()) != before and time.monotonic() < end:
+        while not settled(now := self.kept()) and time.monotonic() < end:
             time.sleep(0.1)
-        assert now == before, self.piglet.console.tail()
+        assert settled(now), f"{before} then, {now} now\n{self.piglet.console.tail()}"
 
     def connect(self):
         """A connection with its descriptors, or a refusal: socket, error, descriptors."""

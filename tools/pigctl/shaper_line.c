@@ -1,0 +1,321 @@
+/* Words of a shaper block: what classes are, and what matches fit. */
+#include <string.h>
+
+#include "tools/pigctl/shaper.h"
+
+enum {
+    SHAPER_TCP = 6, /* protocol numbers */
+    SHAPER_UDP = 17,
+    SHAPER_WORD_ROOM = 32,
+};
+
+/* ---- words ------------------------------------------------------------------------------------------ */
+
+const struct word *shaper_peek(const struct shaper_reader *reader)
+{
+    return reader->at < reader->words->count ? &reader->words->word[reader->at] : NULL;
+}
+
+bool shaper_take_if(struct shaper_reader *reader, const char *text)
+{
+    const struct word *word = shaper_peek(reader);
+    if (!word || strcmp(word->text, text) != 0)
+        return false;
+    reader->at++;
+    return true;
+}
+
+int shaper_wrong(const struct shaper_reader *reader, const char *expected)
+{
+    const struct word *word = shaper_peek(reader);
+    if (!word)
+        return complain_at(reader->words->end, PIGCTL_USAGE, "shaper: expected %s", expected);
+    return complain_at(word->place, PIGCTL_USAGE, "shaper: expected %s, not \"%s\"", expected,
+                       word->text);
+}
+
+/* The word before the next is one that the line has already. */
+static int twice(const struct shaper_reader *reader)
+{
+    const struct word *word = &reader->words->word[reader->at - 1];
+    return complain_at(word->place, PIGCTL_USAGE,
+                       "shaper: \"%s\" is said twice; expected one of them left out", word->text);
+}
+
+/* ---- numbers with units ----------------------------------------------------------------------------- */
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct unit no_units[] = {{"", 1}, {NULL, 0}},
+                         rates[] = {{"bit", 1},
+                                    {"kbit", 1000},
+                                    {"mbit", 1000000},
+                                    {"gbit", 1000000000},
+                                    {NULL, 0}},
+                         sizes[] = {{"", 1}, {"k", 1 << 10}, {"m", 1 << 20}, {NULL, 0}},
+                         times[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {NULL, 0}};
+
+static bool parse_quantity(const char *text, const struct unit *unit, uint64_t *number)
+{
+    char digits[SHAPER_WORD_ROOM] = "";
+    size_t count = strspn(text, "0123456789");
+    if (count >= sizeof digits)
+        return false;
+    memcpy(digits, text, count);
+    while (unit->name && strcmp(unit->name, text + count) != 0)
+        unit++;
+    if (!unit->name || !parse_number(digits, UINT64_MAX / unit->factor, number))
+        return false;
+    *number *= unit->factor;
+    return true;
+}
+
+/* ---- classes ------------------------------------------------------------------------------------------ */
+
+static const struct option_kind {
+    const char *name;
+    const struct unit *units;
+    uint64_t least, most;
+    const char *expected;
+} option_kinds[] = {
+    [SHAPER_RATE] = {"rate", rates, PIGLET_SHAPER_RATE_MIN, PIGLET_SHAPER_RATE_MAX,
+                     "a rate from 8kbit to 100gbit, such as 10mbit"},
+    [SHAPER_CEILING] = {"ceiling", rates, PIGLET_SHAPER_RATE_MIN, PIGLET_SHAPER_RATE_MAX,
+                        "a rate from 8kbit to 100gbit, such as 10mbit"},
+    [SHAPER_PRIORITY] = {"priority", no_units, 0, PIGLET_SHAPER_PRIORITIES - 1,
+                         "a priority from 0, which is first, to 7"},
+    [SHAPER_BURST] = {"burst", sizes, PIGLET_SHAPER_FRAME_MAX + 1, PIGLET_SHAPER_BURST_MAX,
+                      "bytes from 2049 to 64m, such as 16k"},
+    [SHAPER_TARGET] = {"target", times, 1, PIGLET_SHAPER_INTERVAL_MAX,
+                       "a time from 1us to 4s, such as 5ms, or off"},
+    [SHAPER_INTERVAL] = {"interval", times, 1, PIGLET_SHAPER_INTERVAL_MAX,
+                         "a time from 1us to 4s, such as 100ms"},
+    [SHAPER_QUANTUM] = {"quantum", sizes, PIGLET_SHAPER_QUANTUM_MIN, PIGLET_SHAPER_QUANTUM_MAX,
+                        "bytes from 256 to 64k, such as 1514"},
+    [SHAPER_LIMIT_FRAMES] = {"limit", no_units, 1, PIGLET_SHAPER_LIMIT_FRAMES_MAX,
+                             "1 to 65536 frames, such as 200 frames"},
+    [SHAPER_LIMIT_BYTES] = {"limit", sizes, PIGLET_SHAPER_FRAME_MAX, PIGLET_SHAPER_LIMIT_BYTES_MAX,
+                            "2048 bytes to 1024m bytes, such as 64k bytes"},
+};
+
+/* What the next word is about. Which limit it is, only the unit behind its number says. */
+static int option_take(struct shaper_reader *reader, unsigned *option)
+{
+    for (*option = 0; *option < SHAPER_LIMIT_FRAMES; ++*option)
+        if (shaper_take_if(reader, option_kinds[*option].name))
+            return PIGCTL_DONE;
+    if (!shaper_take_if(reader, "limit"))
+        return shaper_wrong(reader, "rate, ceiling, priority, burst, target, interval, quantum, "
+                                    "limit or the end of the line");
+    struct shaper_reader behind = {reader->words, reader->at + 1};
+    if (shaper_take_if(&behind, "frames"))
+        return PIGCTL_DONE;
+    *option = SHAPER_LIMIT_BYTES;
+    if (shaper_take_if(&behind, "bytes"))
+        return PIGCTL_DONE;
+    return shaper_wrong(shaper_peek(reader) ? &behind : reader,
+                        shaper_peek(reader) ? "frames or bytes, behind the limit's number"
+                                            : "a limit, such as 200 frames or 64k bytes");
+}
+
+static int option_read(struct shaper_reader *reader, struct shaper_options *options)
+{
+    unsigned option;
+    int code = option_take(reader, &option);
+    if (code != PIGCTL_DONE)
+        return code;
+    if (options->said[option].line)
+        return twice(reader);
+    const struct option_kind *kind = &option_kinds[option];
+    const struct word *word = shaper_peek(reader);
+    uint64_t *value = &options->value[option];
+    if (option == SHAPER_TARGET && word && strcmp(word->text, "off") == 0)
+        *value = 0;
+    else if (!word || !parse_quantity(word->text, kind->units, value) || *value < kind->least ||
+             *value > kind->most)
+        return shaper_wrong(reader, kind->expected);
+    options->said[option] = word->place;
+    reader->at += option >= SHAPER_LIMIT_FRAMES ? 2 : 1;
+    return PIGCTL_DONE;
+}
+
+int shaper_options_read(struct shaper_reader *reader, struct shaper_options *options)
+{
+    int code = PIGCTL_DONE;
+    while (shaper_peek(reader) && code == PIGCTL_DONE)
+        code = option_read(reader, options);
+    if (code == PIGCTL_DONE && !options->said[SHAPER_RATE].line)
+        return shaper_wrong(reader, "rate and how much, such as rate 10mbit");
+    return code;
+}
+
+/* ---- matches ------------------------------------------------------------------------------------------ */
+
+static const struct unit protocols[] = {{"icmp", 1},       {"tcp", SHAPER_TCP}, {"udp", SHAPER_UDP},
+                                        {"gre", 47},       {"esp", 50},         {"ah", 51},
+                                        {"ospf", 89},      {"sctp", 132},       {NULL, 0}};
+
+static const struct unit *protocol_find(const struct word *word)
+{
+    const struct unit *protocol = protocols;
+    while (word && protocol->name && strcmp(protocol->name, word->text) != 0)
+        protocol++;
+    return word && protocol->name ? protocol : NULL;
+}
+
+static int protocol_read(struct shaper_reader *reader, struct piglet_shaper_match *match)
+{
+    bool again = match->flags & PIGLET_SHAPER_MATCH_PROTOCOL;
+    bool by_number = shaper_take_if(reader, "protocol");
+    const struct word *word = shaper_peek(reader);
+    const struct unit *protocol = protocol_find(word);
+    uint64_t number = protocol ? protocol->factor : 0;
+    if (!protocol && !(by_number && word && parse_number(word->text, UINT8_MAX, &number)))
+        return shaper_wrong(reader, "a protocol's name, such as tcp, or its number");
+    reader->at++;
+    if (again)
+        return twice(reader);
+    match->flags |= PIGLET_SHAPER_MATCH_PROTOCOL;
+    match->protocol = (uint8_t)number;
+    return PIGCTL_DONE;
+}
+
+/* A number, or a name: ef (RFC 3246), cs0 to cs7 (RFC 2474 4.2.2), af11 to af43 (RFC 2597). */
+static bool parse_dscp(const char *text, uint64_t *dscp)
+{
+    size_t length = strlen(text);
+    if (strcmp(text, "ef") == 0)
+        *dscp = 46;
+    else if (strncmp(text, "cs", 2) == 0 && length == 3 && text[2] >= '0' && text[2] <= '7')
+        *dscp = 8u * (unsigned)(text[2] - '0');
+    else if (strncmp(text, "af", 2) == 0 && length == 4 && text[2] >= '1' && text[2] <= '4' &&
+             text[3] >= '1' && text[3] <= '3')
+        *dscp = 8u * (unsigned)(text[2] - '0') + 2u * (unsigned)(text[3] - '0');
+    else
+        return parse_number(text, 63, dscp);
+    return true;
+}
+
+static int dscp_read(struct shaper_reader *reader, struct piglet_shaper_match *match)
+{
+    uint64_t dscp;
+    if (match->flags & PIGLET_SHAPER_MATCH_DSCP)
+        return twice(reader);
+    if (!shaper_peek(reader) || !parse_dscp(shaper_peek(reader)->text, &dscp))
+        return shaper_wrong(reader, "a DSCP from 0 to 63, or ef, cs0 to cs7, af11 to af43");
+    reader->at++;
+    match->flags |= PIGLET_SHAPER_MATCH_DSCP;
+    match->dscp = (uint8_t)dscp;
+    return PIGCTL_DONE;
+}
+
+static int ports_read(struct shaper_reader *reader, uint16_t *first, uint16_t *last)
+{
+    char text[SHAPER_WORD_ROOM] = "";
+    uint64_t low, high;
+    const struct word *word = shaper_peek(reader);
+    if (*first != 0 || *last != UINT16_MAX)
+        return twice(reader);
+    if (word && strlen(word->text) < sizeof text)
+        strcpy(text, word->text);
+    char *dash = strchr(text, '-');
+    if (dash)
+        *dash = 0;
+    if (!parse_number(text, UINT16_MAX, &low) ||
+        !parse_number(dash ? dash + 1 : text, UINT16_MAX, &high) || high < low)
+        return shaper_wrong(reader, "a port or a range, such as 80 or 1024-65535");
+    reader->at++;
+    *first = (uint16_t)low;
+    *last = (uint16_t)high;
+    return PIGCTL_DONE;
+}
+
+static int prefix_read(struct shaper_reader *reader, uint32_t *address, uint8_t *length)
+{
+    char network[SHAPER_WORD_ROOM];
+    uint64_t prefix;
+    const struct word *word = shaper_peek(reader);
+    if (word && parse_address(word->text, address)) {
+        *length = 32;
+    } else if (word && parse_prefix(word->text, &prefix)) {
+        *address = (uint32_t)(prefix >> 8);
+        *length = (uint8_t)prefix;
+    } else {
+        return shaper_wrong(reader, "an address, a prefix such as 10.0.0.0/24, or port");
+    }
+    if (*address & ~mask_of(*length)) {
+        piglet_address_text(*address & mask_of(*length), network, sizeof network);
+        return complain_at(word->place, PIGCTL_USAGE,
+                           "shaper: \"%s\" has bits behind its length; expected %s/%u", word->text,
+                           network, *length);
+    }
+    reader->at++;
+    return PIGCTL_DONE;
+}
+
+/* What a word says may be at the next one: a prefix, or one of the other words. */
+static bool address_begins(const struct shaper_reader *reader)
+{
+    const struct word *word = shaper_peek(reader);
+    return word && word->text[0] >= '0' && word->text[0] <= '9';
+}
+
+/* What is behind source or destination: an address, ports, or both. */
+static int end_read(struct shaper_reader *reader, struct piglet_shaper_match *match, bool source)
+{
+    uint32_t *address = source ? &match->from : &match->to;
+    uint8_t *length = source ? &match->from_length : &match->to_length;
+    int code = PIGCTL_DONE;
+    bool ports = shaper_take_if(reader, "port");
+    if (!ports) {
+        if (*length)
+            return twice(reader);
+        code = prefix_read(reader, address, length);
+        ports = code == PIGCTL_DONE && shaper_take_if(reader, "port");
+    }
+    if (ports)
+        code = ports_read(reader, source ? &match->from_port_first : &match->to_port_first,
+                          source ? &match->from_port_last : &match->to_port_last);
+    if (ports && code == PIGCTL_DONE && !*length && address_begins(reader))
+        code = prefix_read(reader, address, length);
+    return code;
+}
+
+static int match_word_read(struct shaper_reader *reader, struct piglet_shaper_match *match)
+{
+    if (shaper_take_if(reader, "dscp"))
+        return dscp_read(reader, match);
+    if (shaper_take_if(reader, "source"))
+        return end_read(reader, match, true);
+    if (shaper_take_if(reader, "destination"))
+        return end_read(reader, match, false);
+    if (shaper_take_if(reader, "ipv4")) {
+        match->flags |= PIGLET_SHAPER_MATCH_IPV4;
+        return PIGCTL_DONE;
+    }
+    if (protocol_find(shaper_peek(reader)) || strcmp(shaper_peek(reader)->text, "protocol") == 0)
+        return protocol_read(reader, match);
+    return shaper_wrong(reader, "a protocol's name, protocol, dscp, source, destination, ipv4 or "
+                                "the end of the line");
+}
+
+int shaper_match_read(struct shaper_reader *reader, struct piglet_shaper_match *match)
+{
+    int code = PIGCTL_DONE;
+    match->from_port_last = match->to_port_last = UINT16_MAX;
+    if (!shaper_peek(reader))
+        return shaper_wrong(reader, "what it fits, such as udp or dscp 46");
+    while (shaper_peek(reader) && code == PIGCTL_DONE)
+        code = match_word_read(reader, match);
+    bool ports = match->from_port_first || match->from_port_last != UINT16_MAX ||
+                 match->to_port_first || match->to_port_last != UINT16_MAX;
+    if (code == PIGCTL_DONE && ports && match->flags & PIGLET_SHAPER_MATCH_PROTOCOL &&
+        match->protocol != SHAPER_TCP && match->protocol != SHAPER_UDP)
+        return complain_at(reader->words->word[0].place, PIGCTL_USAGE,
+                           "shaper: this match has ports, and a protocol without; expected tcp or "
+                           "udp");
+    return code;
+}
