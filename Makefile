@@ -59,7 +59,7 @@ UNIT_SUITES = $(foreach suite,unit service psr client,--unit '$(BUILD)/test/$(su
 # Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
 test: x86_64 hosted $(BUILD)/hosted-san/piglet tools tests $(BUILD)/test/live races fuzzers
 	@tests/run $(UNIT_SUITES) --race '$(BUILD)/race/*' --pytest tests/client --boot \
-		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),60)
+		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),30)
 
 # The quick part: a few seconds.
 unit: tests

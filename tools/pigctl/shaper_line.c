@@ -44,21 +44,21 @@ static int twice(const struct shaper_reader *reader)
 
 /* ---- numbers with units ----------------------------------------------------------------------------- */
 
-struct unit {
+struct named {
     const char *name;
-    uint64_t factor;
+    uint64_t value;
 };
 
-static const struct unit no_units[] = {{"", 1}, {NULL, 0}},
-                         rates[] = {{"bit", 1},
-                                    {"kbit", 1000},
-                                    {"mbit", 1000000},
-                                    {"gbit", 1000000000},
-                                    {NULL, 0}},
-                         sizes[] = {{"", 1}, {"k", 1 << 10}, {"m", 1 << 20}, {NULL, 0}},
-                         times[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {NULL, 0}};
+static const struct named no_units[] = {{"", 1}, {NULL, 0}},
+                          rates[] = {{"bit", 1},
+                                     {"kbit", 1000},
+                                     {"mbit", 1000000},
+                                     {"gbit", 1000000000},
+                                     {NULL, 0}},
+                          sizes[] = {{"", 1}, {"k", 1 << 10}, {"m", 1 << 20}, {NULL, 0}},
+                          times[] = {{"us", 1}, {"ms", 1000}, {"s", 1000000}, {NULL, 0}};
 
-static bool parse_quantity(const char *text, const struct unit *unit, uint64_t *number)
+static bool parse_quantity(const char *text, const struct named *unit, uint64_t *number)
 {
     char digits[SHAPER_WORD_ROOM] = "";
     size_t count = strspn(text, "0123456789");
@@ -67,9 +67,9 @@ static bool parse_quantity(const char *text, const struct unit *unit, uint64_t *
     memcpy(digits, text, count);
     while (unit->name && strcmp(unit->name, text + count) != 0)
         unit++;
-    if (!unit->name || !parse_number(digits, UINT64_MAX / unit->factor, number))
+    if (!unit->name || !parse_number(digits, UINT64_MAX / unit->value, number))
         return false;
-    *number *= unit->factor;
+    *number *= unit->value;
     return true;
 }
 
@@ -77,7 +77,7 @@ static bool parse_quantity(const char *text, const struct unit *unit, uint64_t *
 
 static const struct option_kind {
     const char *name;
-    const struct unit *units;
+    const struct named *units;
     uint64_t least, most;
     const char *expected;
 } option_kinds[] = {
@@ -154,13 +154,13 @@ int shaper_options_read(struct shaper_reader *reader, struct shaper_options *opt
 
 /* ---- matches ------------------------------------------------------------------------------------------ */
 
-static const struct unit protocols[] = {{"icmp", 1},       {"tcp", SHAPER_TCP}, {"udp", SHAPER_UDP},
-                                        {"gre", 47},       {"esp", 50},         {"ah", 51},
-                                        {"ospf", 89},      {"sctp", 132},       {NULL, 0}};
+static const struct named protocols[] = {{"icmp", 1},  {"tcp", SHAPER_TCP}, {"udp", SHAPER_UDP},
+                                         {"gre", 47},  {"esp", 50},         {"ah", 51},
+                                         {"ospf", 89}, {"sctp", 132},       {NULL, 0}};
 
-static const struct unit *protocol_find(const struct word *word)
+static const struct named *protocol_find(const struct word *word)
 {
-    const struct unit *protocol = protocols;
+    const struct named *protocol = protocols;
     while (word && protocol->name && strcmp(protocol->name, word->text) != 0)
         protocol++;
     return word && protocol->name ? protocol : NULL;
@@ -171,8 +171,8 @@ static int protocol_read(struct shaper_reader *reader, struct piglet_shaper_matc
     bool again = match->flags & PIGLET_SHAPER_MATCH_PROTOCOL;
     bool by_number = shaper_take_if(reader, "protocol");
     const struct word *word = shaper_peek(reader);
-    const struct unit *protocol = protocol_find(word);
-    uint64_t number = protocol ? protocol->factor : 0;
+    const struct named *protocol = protocol_find(word);
+    uint64_t number = protocol ? protocol->value : 0;
     if (!protocol && !(by_number && word && parse_number(word->text, UINT8_MAX, &number)))
         return shaper_wrong(reader, "a protocol's name, such as tcp, or its number");
     reader->at++;
@@ -256,13 +256,6 @@ static int prefix_read(struct shaper_reader *reader, uint32_t *address, uint8_t 
     return PIGCTL_DONE;
 }
 
-/* What a word says may be at the next one: a prefix, or one of the other words. */
-static bool address_begins(const struct shaper_reader *reader)
-{
-    const struct word *word = shaper_peek(reader);
-    return word && word->text[0] >= '0' && word->text[0] <= '9';
-}
-
 /* What is behind source or destination: an address, ports, or both. */
 static int end_read(struct shaper_reader *reader, struct piglet_shaper_match *match, bool source)
 {
@@ -279,8 +272,6 @@ static int end_read(struct shaper_reader *reader, struct piglet_shaper_match *ma
     if (ports)
         code = ports_read(reader, source ? &match->from_port_first : &match->to_port_first,
                           source ? &match->from_port_last : &match->to_port_last);
-    if (ports && code == PIGCTL_DONE && !*length && address_begins(reader))
-        code = prefix_read(reader, address, length);
     return code;
 }
 
