@@ -1,7 +1,7 @@
 /* The flight recorder: why the last frames were dropped, always on.
  *
  * A ring of records, one for each drop: when, where, why, by whom, and the frame's first bytes. What
- * passes costs nothing; a drop costs about sixty instructions. Read by pigctl why, through
+ * passes costs nothing; a drop costs one copy of at most RECORD_BYTES. Read by pigctl why, through
  * Record_Read. */
 #ifndef KERNEL_RECORD_H
 #define KERNEL_RECORD_H

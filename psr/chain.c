@@ -257,13 +257,11 @@ static void request_judge(struct client *client, const struct piglet_request *re
 static void request_event(struct client *client, unsigned at)
 {
     const struct outcome *outcome = &client->chain.outcome[at - 1];
-    const struct piglet_request *shared =
-        at == 1 ? &client->post[outcome->slot] : &client->request[outcome->slot];
     struct piglet_event event = {.type = PIGLET_EVENT_REQUEST,
                                  .error = outcome->error,
                                  .root = outcome->root,
                                  .at = (uint8_t)at,
-                                 .cookie = SHARED_LOAD(shared->cookie),
+                                 .cookie = outcome->cookie,
                                  .result = outcome->result,
                                  .chain = client->next_chain};
     event_write(client, &event);
@@ -378,7 +376,8 @@ static bool chain_step(struct client *client, unsigned *cost)
     if (request.flags & PIGLET_EVENT && !chain_room(client, 1))
         return false;
     struct outcome *outcome = &chain->outcome[chain->length++];
-    *outcome = (struct outcome){.slot = (uint16_t)slot, .flags = request.flags};
+    *outcome =
+        (struct outcome){.cookie = request.cookie, .slot = (uint16_t)slot, .flags = request.flags};
     request_judge(client, &request, outcome, cost);
     outcome_show(client, outcome, first);
     if (!chain->atomic) {

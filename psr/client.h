@@ -114,6 +114,7 @@ struct capability {
 
 struct outcome {
     uint64_t result;
+    uint64_t cookie;
     uint16_t slot; /* in the requests; of the first: in the post ring */
     uint8_t state; /* enum piglet_request_state */
     int8_t error;

@@ -3,12 +3,12 @@
  * The format: draft-ietf-opsawg-pcapng, sections 4.1 (section header), 4.2 (interface description)
  * and 4.3 (enhanced packet). One interface a nic, in the nics' order. */
 #define _GNU_SOURCE
+#include "tools/pigctl/filter.h"
 #include "tools/pigctl/pigctl.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <pcap/pcap.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,6 @@ enum {
     SNAP_LENGTH = 1514,
     DROPS_LOOK_MS = 200,
     BLOCK_ROOM = 2048,
-    EXPRESSION_ROOM = 1024,
     BLOCK_SECTION = 0x0a0d0d0a,
     BLOCK_INTERFACE = 1,
     BLOCK_PACKET = 6,
@@ -279,28 +278,6 @@ static int capture_begin(struct capture *capture)
     return PIGCTL_DONE;
 }
 
-static int filter(struct capture *capture, int count, char **words)
-{
-    char expression[EXPRESSION_ROOM] = "";
-    size_t used = 0;
-    for (int i = 0; i < count && used < sizeof expression; i++)
-        used += (size_t)snprintf(expression + used, sizeof expression - used, "%s%s", i ? " " : "",
-                                 words[i]);
-    if (used >= sizeof expression)
-        return complain(PIGCTL_USAGE, "capture: the expression is longer than %d bytes",
-                        EXPRESSION_ROOM - 1);
-    pcap_t *ethernet = pcap_open_dead(DLT_EN10MB, SNAP_LENGTH);
-    if (!ethernet)
-        return complain(PIGCTL_REFUSED, "capture: out of memory");
-    int code = PIGCTL_DONE;
-    if (pcap_compile(ethernet, &capture->filter, expression, 1, PCAP_NETMASK_UNKNOWN) != 0)
-        code = complain(PIGCTL_USAGE, "capture: \"%s\": %s; see pcap-filter(7)", expression,
-                        pcap_geterr(ethernet));
-    pcap_close(ethernet);
-    capture->filtered = code == PIGCTL_DONE;
-    return code;
-}
-
 /* [-n NIC] [-w FILE] [-c N] [--drops | --no-drops] [EXPRESSION] */
 static int options(struct capture *capture, const char **file, int *count, char ***words)
 {
@@ -343,9 +320,10 @@ int capture(struct session *session, int count, char **words)
     const char *file = "-";
     int code = options(&capture, &file, &count, &words);
     if (code == PIGCTL_DONE && count)
-        code = filter(&capture, count, words);
+        code = filter_compile(session, count, words, &capture.filter);
     if (code != PIGCTL_DONE)
         return code;
+    capture.filtered = count != 0;
     if (strcmp(file, "-") != 0)
         capture.to = fopen(file, "we");
     if (!capture.to)

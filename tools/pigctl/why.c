@@ -1,9 +1,9 @@
 /* Why frames were dropped: the flight recorder's records, told in words. */
 #define _GNU_SOURCE
+#include "tools/pigctl/filter.h"
 #include "tools/pigctl/pigctl.h"
 
 #include <inttypes.h>
-#include <pcap/pcap.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,8 +15,6 @@
 
 enum {
     WHAT_ROOM = 128,
-    EXPRESSION_ROOM = 1024,
-    SNAP_LENGTH = 65535,
 };
 
 struct why {
@@ -171,35 +169,13 @@ static int why_row(const void *entry, void *context)
     return 0;
 }
 
-static int filter_compile(struct why *why, int count, char **words)
-{
-    char expression[EXPRESSION_ROOM] = "";
-    size_t used = 0;
-    for (int i = 0; i < count; i++) {
-        used += (size_t)snprintf(expression + used, sizeof expression - used, "%s%s", i ? " " : "",
-                                 words[i]);
-        if (used >= sizeof expression)
-            return complain(PIGCTL_USAGE, "why: the expression is longer than %d bytes",
-                            EXPRESSION_ROOM - 1);
-    }
-    pcap_t *ethernet = pcap_open_dead(DLT_EN10MB, SNAP_LENGTH);
-    if (!ethernet)
-        return complain(PIGCTL_REFUSED, "why: out of memory");
-    int code = PIGCTL_DONE;
-    if (pcap_compile(ethernet, &why->filter, expression, 1, PCAP_NETMASK_UNKNOWN) != 0)
-        code = complain(PIGCTL_USAGE, "why: \"%s\": %s; see pcap-filter(7)", expression,
-                        pcap_geterr(ethernet));
-    pcap_close(ethernet);
-    why->filtered = code == PIGCTL_DONE;
-    return code;
-}
-
 int why(struct session *session, int count, char **words)
 {
     struct why why = {.json = session->json};
-    int code = count ? filter_compile(&why, count, words) : PIGCTL_DONE;
+    int code = count ? filter_compile(session, count, words, &why.filter) : PIGCTL_DONE;
     if (code != PIGCTL_DONE)
         return code;
+    why.filtered = count != 0;
     if (why.json)
         output_begin(&why.output, true, OUTPUT_TABLE);
     int error = piglet_read_table(session->piglet, PIGLET_OP_RECORD_READ, 0, why_row, &why);
