@@ -24,6 +24,7 @@ enum {
     FRAME_HEADROOM = 64, /* for a header pushed in front, e.g. an ICMP error's */
     FRAME_ROOM = 2048,   /* the receive buffer size both Intel drivers are given */
     FRAME_STRIDE = FRAME_METADATA + FRAME_HEADROOM + FRAME_ROOM,
+    FRAME_POOL_ALIGN = 4096, /* of all frames together: Linux takes whole pages for AF_XDP */
     FRAME_LENGTH_MIN = 60,   /* shortest on the wire, without FCS (IEEE 802.3 3.2.8) */
     FRAME_LENGTH_MAX = 1514, /* longest without FCS and VLAN tag (IEEE 802.3 3.2.7) */
     BATCH_MAX = 64,          /* more gains little and costs cache; DESIGN 3 */
@@ -98,6 +99,7 @@ struct frame_pool {
     unsigned free_count;
     unsigned total;
     struct frame **free;
+    uint8_t *memory;     /* all of them, FRAME_STRIDE apart */
     uint64_t *exhausted; /* counter: a frame was wanted and none was there */
 };
 
