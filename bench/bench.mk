@@ -10,6 +10,12 @@ $(BUILD)/bench/traffic: bench/traffic.c $(wildcard include/wire/*.h) | packages
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $<
 
+# What bench/contract counts with, and of.
+CONTRACT_NEEDS = $(BUILD)/x86_64/piglet.elf $(BUILD)/tools/pigctl $(BUILD)/bench/insn_plugin.so
+
+contract-record: $(CONTRACT_NEEDS)
+	@CC='$(CC)' bench/contract --build $(BUILD) --record
+
 BOUNCE_SOURCES = bench/bounce_main.c bench/bounce.c bench/measure.c
 
 $(BUILD)/bench/bounce: $(BOUNCE_SOURCES) bench/bounce.h bench/measure.h | packages
