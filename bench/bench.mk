@@ -41,3 +41,16 @@ $(BUILD)/bench/rules: bench/rules.c services/firewall/classifier.c services/fire
 $(BUILD)/bench/rules_acl: bench/rules_acl.c $(RULES_SOURCES) $(RULES_HEADERS) | packages
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) -std=gnu11 -O2 -I. -Iinclude $$(pkg-config --cflags libdpdk) -o $@ $(filter %.c,$^) $$(pkg-config --libs libdpdk)
+
+# The kernel on the simulated machine without sanitizers, between nics in memory.
+BENCH_SIM_OBJECTS = $(filter-out %/tests/sim/drivers.o,$(SIM_SOURCES:%.c=$(BUILD)/bench/obj/%.o))
+
+$(BUILD)/bench/obj/%.o: %.c | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(CSTD) -O2 -g $(WARNINGS) $(INCLUDES) -Itests/sim $(DEFINES) -MMD -MP -c -o $@ $<
+
+$(BUILD)/bench/path: $(BUILD)/bench/obj/bench/path.o $(BENCH_SIM_OBJECTS)
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) -o $@ $^
+
+-include $(BENCH_SIM_OBJECTS:.o=.d) $(BUILD)/bench/obj/bench/path.d

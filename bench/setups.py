@@ -10,7 +10,7 @@ WORDS = "ip=10.0.0.2/24"
 FORWARD = "ip=10.0.0.2/24 ip=10.1.0.2/24@nic1 services=+forward"
 
 
-def rules(count):
+def rules(count, protocol="udp"):
     """A firewall's block with so many rules, of which the last accepts what is measured, and no other matches it: four
     shapes of hosts, ports and networks, in turn. A line is up to four rules: the text of a table has its limit too."""
     lines = []
@@ -24,12 +24,12 @@ def rules(count):
                       f"drop forward udp source {items('11.{}.{}.0/24')} destination 10.1.0.0/16 port {1000 + first % 99}-2000",
                       f"drop forward source {items('192.{}.{}.0/24')}")[first // 4 % 4])
     if count:
-        lines.append("accept forward udp source 10.0.0.0/24 destination 10.1.0.0/24 port 7")
+        lines.append(f"accept forward {protocol} source 10.0.0.0/24 destination 10.1.0.0/24 port 7")
     return ["default forward " + ("drop" if count else "accept")] + lines
 
 
-def firewall(count, *more):
-    return "\n".join(["services start forward firewall", "firewall {", *more, *rules(count), "}", ""])
+def firewall(count, *more, protocol="udp"):
+    return "\n".join(["services start forward firewall", "firewall {", *more, *rules(count, protocol), "}", ""])
 
 
 def shaper(rate, more=""):
@@ -42,22 +42,21 @@ def shaper(rate, more=""):
 
 @dataclass
 class Setup:
-    """`make(piglet, number)` gives frames for nic0; they come out of nic `out` within so many turns."""
+    """`make(piglet, number)` gives frames for nic0; they come out of nic `out`."""
     key: str
     what: str
     words: str
     make: Callable
     out: int = 0
     config: str = ""
-    turns: int = 1
-    batches: int = steady.BATCHES
+    waits: bool = False  # frames come faster than they may go
 
     def count(self, build, nic, by_symbol=True):
         """Instructions a frame, in all and by folder."""
         with steady.Steady(build, nic, self.out + 1, self.words, self.config, by_symbol) as piglet:
             make = functools.partial(self.make, piglet)
             piglet.settle(make(0), self.out)
-            insns, symbols = piglet.measure(make, self.out, self.turns, self.batches)
+            insns, symbols = (piglet.measure_waiting if self.waits else piglet.measure)(make, self.out)
             return insns, piglet.by_folder(symbols)
 
 
@@ -102,4 +101,4 @@ def begun(count):
 
 
 SHAPED = Setup("shaper_passed", "forwarded and shaped, passing at once", FORWARD, one_flow, 1, shaper("1gbit", "burst 1m"))
-HELD = Setup("shaper_held", "forwarded and shaped, held and released", FORWARD, one_flow, 1, shaper("1gbit", "burst 3299"), 8)
+HELD = Setup("shaper_held", "forwarded and shaped, held and released", FORWARD, one_flow, 1, shaper("100mbit", "burst 3299"), True)

@@ -25,6 +25,7 @@ ICOUNT = "shift=2"  # 4 ns an instruction: so one turn in a few is due for house
 DEADLINE_S = 60  # for one step of the guest, on a busy computer
 QUIET_S = 0.1
 WARM_BATCHES, BATCHES = 8, 24
+WAITING_BATCHES = 14  # fewer frames than the shaper may hold
 ARP, IPV4 = 0x0806, 0x0800
 SYMBOLS = re.compile(r"^ \.text\.(\S+)\n? +0x(\w+) +0x\w+ (\S+)$", re.M)  # of a linker's map
 (WORKING, TURNS_WORKING, TURNS_EMPTY, HELD, GATE, COUNTED, FIRST) = range(7)  # struct counts
@@ -225,21 +226,37 @@ class Steady:
             time.sleep(0.01)
         self.hold(frame)
 
-    def batch(self, frames, nic, turns):
-        """What the turns need that get a batch and send it by a nic: instructions in all, and by symbol."""
-        self.send(frames)
-        counted = [self.turn() for _ in range(turns)]
-        self.take(nic, len(frames))
-        worked = [turn for turn in counted if turn]
-        return sum(insns for insns, _ in worked), [sum(column) for column in zip(*(symbols for _, symbols in worked))]
-
-    def measure(self, make, nic, turns=1, batches=BATCHES):
-        """The lower quartile of what batches of make(number) need, which is free of housekeeping: instructions a frame,
-        and the same by symbol."""
-        seen = sorted(self.batch([make(BATCH * i + j) for j in range(BATCH)], nic, turns)
-                      for i in range(WARM_BATCHES + batches))  # the first ones need most
-        insns, symbols = seen[len(seen) // 4]
+    def measure(self, make, nic):
+        """The lower quartile of what turns with a batch of make(number) need, which is free of housekeeping:
+        instructions a frame, and the same by symbol."""
+        seen = []
+        for i in range(WARM_BATCHES + BATCHES):  # the first ones need most
+            self.send([make(BATCH * i + j) for j in range(BATCH)])
+            counted = self.turn()
+            if not counted:
+                raise Failure("a turn found nothing")
+            self.take(nic, BATCH)
+            seen.append(counted)
+        insns, symbols = sorted(seen)[len(seen) // 4]
         return insns / BATCH, [count / BATCH for count in symbols]
+
+    def measure_waiting(self, make, nic):
+        """The mean of frames that all have to wait, as they come faster than they may go, until the last is gone."""
+        counted, came = [], 0
+        for i in range(1 + WAITING_BATCHES):  # the first one makes the others wait
+            self.send([make(BATCH * i + j) for j in range(BATCH)])
+            counted.append(self.turn())
+            came += len([wire.take() for wire in self.wire][nic])
+        end = time.monotonic() + DEADLINE_S
+        while came < BATCH * (1 + WAITING_BATCHES):
+            counted.append(self.turn())
+            came += len([wire.take() for wire in self.wire][nic])
+            if time.monotonic() > end:
+                raise Failure(f"{came} of {BATCH * (1 + WAITING_BATCHES)} frames came out")
+        worked = [turn for turn in counted[1:] if turn]
+        frames = BATCH * WAITING_BATCHES
+        return (sum(insns for insns, _ in worked) / frames,
+                [sum(column) / frames for column in zip(*(symbols for _, symbols in worked))])
 
     def by_folder(self, symbols):
         """Instructions by source: a service's name, "kernel", "drivers", "arch", ... """
