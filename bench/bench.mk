@@ -22,8 +22,8 @@ $(BUILD)/bench/bounce: $(BOUNCE_SOURCES) bench/bounce.h bench/measure.h | packag
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(BOUNCE_SOURCES) -luring
 
-bench: $(BUILD)/x86_64/piglet.elf $(BUILD)/hosted/piglet $(BUILD)/bench/insn_plugin.so $(BUILD)/bench/traffic $(BUILD)/bench/requests $(BUILD)/bench/rules
-	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/bench/rules_acl; fi
+bench: $(BUILD)/hosted/piglet $(CONTRACT_NEEDS) $(addprefix $(BUILD)/bench/,traffic requests rules path sender)
+	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/bench/rules_acl $(BUILD)/bench/sched; fi
 	@$(PYTHON) bench/run --build $(BUILD)
 
 $(BUILD)/bench/requests: bench/requests.c bench/bounce.c bench/measure.c $(wildcard bench/*.h) $(BUILD)/client/libpiglet.a | packages
@@ -37,6 +37,15 @@ RULES_HEADERS = bench/rules_sets.h $(wildcard services/firewall/*.h tests/model/
 $(BUILD)/bench/rules: bench/rules.c services/firewall/classifier.c services/firewall/build.c $(RULES_SOURCES) $(RULES_HEADERS) | packages
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -I. -o $@ $(filter %.c,$^)
+
+# DPDK's headers use what they call experimental of each other.
+$(BUILD)/bench/sched: bench/sched.c | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) -std=gnu11 -O2 -Wall -Wno-deprecated-declarations $$(pkg-config --cflags libdpdk) -o $@ $< $$(pkg-config --libs libdpdk)
+
+$(BUILD)/bench/sender: bench/sender.c $(wildcard include/wire/*.h) | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $<
 
 $(BUILD)/bench/rules_acl: bench/rules_acl.c $(RULES_SOURCES) $(RULES_HEADERS) | packages
 	@mkdir -p $(@D)

@@ -11,8 +11,9 @@ FORWARD = "ip=10.0.0.2/24 ip=10.1.0.2/24@nic1 services=+forward"
 
 
 def rules(count, protocol="udp"):
-    """A firewall's block with so many rules, of which the last accepts what is measured, and no other matches it: four
-    shapes of hosts, ports and networks, in turn. A line is up to four rules: the text of a table has its limit too."""
+    """A firewall's block with so many rules, of which the last accepts what is measured, and no other matches it: five
+    shapes of hosts, ports and networks, in turn; those of the fifth differ from it in the port alone. A line is up to
+    four rules, as the text of a table has its limit too."""
     lines = []
     for first in range(0, count - 1, 4):
         numbers = range(first, min(first + 4, count - 1))
@@ -22,7 +23,9 @@ def rules(count, protocol="udp"):
         lines.append((f"drop forward tcp source {items('172.16.{}.{}')} destination port {1024 + first}",
                       f"drop forward udp destination {items('10.2.{}.{}')} port {2000 + first}",
                       f"drop forward udp source {items('11.{}.{}.0/24')} destination 10.1.0.0/16 port {1000 + first % 99}-2000",
-                      f"drop forward source {items('192.{}.{}.0/24')}")[first // 4 % 4])
+                      f"drop forward source {items('192.{}.{}.0/24')}",
+                      "drop forward udp source 10.0.0.0/8 destination 10.1.0.1 port " + ",".join(f"{2000 + i}" for i in numbers)
+                      )[first // 4 % 5])
     if count:
         lines.append(f"accept forward {protocol} source 10.0.0.0/24 destination 10.1.0.0/24 port 7")
     return ["default forward " + ("drop" if count else "accept")] + lines
@@ -91,8 +94,8 @@ def live(count):
 
 
 def judged(count):
-    return Setup(f"firewall_judged_{count}", f"forwarded, judged by {count} rules each time (stateless), of ever new flows", FORWARD,
-                 new_flows, 1, firewall(count, "stateless"))
+    return Setup(f"firewall_judged_{count}", f"forwarded, judged by {count} rules each time (stateless), of ever new flows",
+                 FORWARD, new_flows, 1, firewall(count, "stateless"))
 
 
 def begun(count):
