@@ -47,52 +47,65 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* A packet socket bound to a nic, and this thread to the core it is on. */
+static int sender_open(const char *nic)
+{
+    struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(nic)};
+    cpu_set_t core;
+    CPU_ZERO(&core);
+    CPU_SET((unsigned)sched_getcpu(), &core);
+    sched_setaffinity(0, sizeof core, &core);
+    int fd = socket(AF_PACKET, SOCK_RAW, 0);
+    if (fd < 0 || !to.sll_ifindex || bind(fd, (struct sockaddr *)&to, sizeof to) < 0) {
+        perror(nic);
+        exit(1);
+    }
+    return fd;
+}
+
+/* How many of a batch were refused, as a queue is full: those are lost. */
+static unsigned sender_batch(int fd, struct mmsghdr *message)
+{
+    unsigned refused = 0;
+    for (unsigned sent = 0; sent < BATCH;) {
+        int done = sendmmsg(fd, message + sent, BATCH - sent, 0);
+        if (done <= 0)
+            refused++;
+        sent += done > 0 ? (unsigned)done : 1;
+    }
+    return refused;
+}
+
 int main(int argc, char **argv)
 {
     static uint8_t frame[BATCH][FRAME];
     struct iovec part[BATCH];
     struct mmsghdr message[BATCH] = {0};
     unsigned mac[6];
-    struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_halen = 6};
     if (argc != 5 || sscanf(argv[4], "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3],
                             &mac[4], &mac[5]) != 6) {
         fprintf(stderr, "usage: sender NIC COUNT one|new MAC\n");
         return 2;
     }
-    cpu_set_t core;
-    CPU_ZERO(&core);
-    CPU_SET(sched_getcpu(), &core);
-    sched_setaffinity(0, sizeof core, &core);
-    int fd = socket(AF_PACKET, SOCK_RAW, 0);
-    to.sll_ifindex = (int)if_nametoindex(argv[1]);
-    if (fd < 0 || !to.sll_ifindex || bind(fd, (struct sockaddr *)&to, sizeof to) < 0) {
-        perror(argv[1]);
-        return 1;
-    }
+    int fd = sender_open(argv[1]);
     for (unsigned i = 0; i < BATCH; i++) {
         part[i] = (struct iovec){frame[i], FRAME};
         message[i].msg_hdr = (struct msghdr){.msg_iov = &part[i], .msg_iovlen = 1};
-        frame_make(frame[i], mac, 0);
     }
     bool new = strcmp(argv[3], "new") == 0;
-    uint32_t count = (uint32_t)atoi(argv[2]), refused = 0;
-    uint64_t making = 0, from = now_ns();
+    uint32_t count = (uint32_t)atoi(argv[2]) / BATCH * BATCH, refused = 0;
+    uint64_t took = 0;
     for (uint32_t number = 0; number < count; number += BATCH) {
-        uint64_t began = now_ns();
         for (unsigned i = 0; i < BATCH; i++)
             frame_make(frame[i], mac, new ? number + i : 0);
-        making += now_ns() - began;
-        for (unsigned sent = 0; sent < BATCH;) {
-            int done = sendmmsg(fd, message + sent, BATCH - sent, 0);
-            if (done <= 0) { /* a queue is full: that frame is lost */
-                refused++;
-                sent++;
-            } else {
-                sent += (unsigned)done;
-            }
-        }
+        uint64_t from = now_ns();
+        refused += sender_batch(fd, message);
+        took += now_ns() - from;
     }
-    printf("sender_ns %.1f ns\n", (double)(now_ns() - from - making) / count);
-    printf("sender_refused %u frames\n", refused);
+    if (count == 0 || refused) {
+        fprintf(stderr, "sender: %u of %u frames refused\n", refused, count);
+        return 1;
+    }
+    printf("sender_ns %.1f ns\n", (double)took / count);
     return 0;
 }

@@ -20,7 +20,8 @@ def counted(bench, setup):
 
 def also(counts, less=None):
     """The figures as such, for a note."""
-    return ", ".join(f"{nic} {count:.0f}" + (f" (+{count - less[nic]:.0f})" if less else "") for nic, count in counts.items())
+    return ", ".join(f"{nic} {count:.0f}" + (f" (+{count - less[nic]:.0f})" if less else "")
+                     for nic, count in counts.items())
 
 
 def instruction_rows(bench):
@@ -48,70 +49,79 @@ def instruction_rows(bench):
 
 # ---- native ----
 
-def path(bench, mode, config=""):
+def path(bench, folder, mode, config):
     """Nanoseconds a frame, or a handshake, through a kernel in memory with a configuration."""
-    with tempfile.TemporaryDirectory(prefix="piglet-path-") as folder:
-        module, site = os.path.join(folder, "site.psr"), os.path.join(folder, "site.conf")
-        if config:
-            with open(site, "w", encoding="utf-8") as file:
-                file.write(config)
-            subprocess.run([os.path.join(bench.build, "tools", "pigctl"), "compile", site, "-o", module], check=True)
-        done = subprocess.run([os.path.join(bench.build, "bench", "path"), mode, module if config else "-"],
-                              capture_output=True, text=True, timeout=120, check=False)
+    site = os.path.join(folder, f"{hash(config)}.conf")
+    module = site + ".psr" if config else "-"
+    if config and not os.path.exists(module):
+        with open(site, "w", encoding="utf-8") as file:
+            file.write(config)
+        subprocess.run([os.path.join(bench.build, "tools", "pigctl"), "compile", site, "-o", module], check=True)
+    done = subprocess.run([os.path.join(bench.build, "bench", "path"), mode, module], capture_output=True, text=True,
+                          timeout=120, check=False)
     if done.returncode:
         raise steady.Failure(done.stderr.strip())
     return float(done.stdout.split()[1])
 
 
+def paths(bench):
+    """The best of some runs of each, which take turns: what else the computer does comes and goes."""
+    firewall = setups.firewall(1000)
+    wanted = {"one": ("one", ""), "new": ("new", ""), "tcp": ("tcp", ""), "live": ("one", firewall), "begins": ("new", firewall),
+              "full": ("full", firewall), "handshake": ("tcp", setups.firewall(1000, protocol="tcp")),
+              "passed": ("one", setups.SHAPED.config), "held": ("held", setups.shaper("100mbit", "burst 16k")),
+              "pipeline": ("one", firewall + setups.SHAPED.config),
+              "judged": ("new", setups.firewall(1000, "stateless") + setups.SHAPED.config)}
+    with tempfile.TemporaryDirectory(prefix="piglet-path-") as folder:
+        runs = [{key: path(bench, folder, *way) for key, way in wanted.items()} for _ in range(PAIRS)]
+    return {key: min(run[key] for run in runs) for key in wanted}
+
+
 def linux(bench):
-    """What Linux needs for a frame in a namespace of its own, by situation, the best of some runs; or why not."""
-    best = {}
+    """What Linux needs for a frame in a namespace of its own, by situation, likewise; or why not."""
+    runs = []
     for _ in range(PAIRS):
-        done = subprocess.run(["unshare", "-n", os.path.join(HERE, "linux-services"), os.path.join(bench.build, "bench", "sender"),
-                               str(SENT)], capture_output=True, text=True, timeout=120, check=False)
+        sender = os.path.join(bench.build, "bench", "sender")
+        done = subprocess.run(["unshare", "-n", os.path.join(HERE, "linux-services"), sender, str(SENT)],
+                              capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
             return {}, (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        for key, ns in (line.split() for line in done.stdout.splitlines()):
-            best[key] = min(float(ns), best.get(key, float(ns)))
-    return best, None
+        runs.append({key: float(ns) for key, ns in (line.split() for line in done.stdout.splitlines())})
+    return {key: min(run[key] for run in runs) for key in runs[0]}, None
 
 
 def native_rows(bench):
-    firewall = setups.firewall(1000)
     try:
-        one, new, handshake = (path(bench, mode) for mode in ("one", "new", "tcp"))
-        begins, full = (path(bench, mode, firewall) - new for mode in ("new", "full"))
-        tcp = path(bench, "tcp", setups.firewall(1000, protocol="tcp")) - handshake
-        live = path(bench, "one", firewall) - one
-        passed = path(bench, "one", setups.SHAPED.config) - one
-        held = path(bench, "held", setups.shaper("100mbit", "burst 16k")) - one
-        stateless = path(bench, "new", setups.firewall(1000, "stateless") + setups.SHAPED.config)
-        pipeline = path(bench, "one", firewall + setups.SHAPED.config)
+        ours = paths(bench)
     except steady.Failure as why:
         bench.leave_out("flow_new_ns, shaper_ns, pipeline_ns", why)
         return
+    one, new = ours["one"], ours["new"]
     theirs, why = linux(bench)
     if why:
         bench.leave_out("flow_new_ns, shaper_ns beside Linux", why)
     between = "native, in memory; what the service adds to a forwarded frame"
-    track = theirs and round(theirs["track_new"] - theirs["new"], 1)
-    said = theirs and f"; Linux: {theirs['track_new']:.0f} with and {theirs['new']:.0f} without nftables and conntrack, AF_PACKET to " \
-                      f"veth, best of {PAIRS}"
-    bench.add("flow_new_ns", round(begins, 1), "ns a flow", None, track and "Linux conntrack, nftables", track or None,
-              f"{between}: UDP, the table filling, 1,000 rules; with its way {new + begins:.1f} ns, {1000 / (new + begins):.1f} M/s{said or ''}")
-    bench.add("flow_new_full_ns", round(full, 1), "ns a flow", note=f"the same, each makes another give way; {1000 / (new + full):.1f} M/s")
-    bench.add("flow_tcp_ns", round(tcp, 1), "ns a handshake", note=f"three frames; with their way {1000 / (handshake + tcp):.1f} M/s")
-    bench.add("flow_live_ns", round(live, 1), "ns a frame", note="of a live UDP flow")
+    track = round(theirs["track_new"] - theirs["new"], 1) if theirs else None
+    said = f"; Linux: {theirs['track_new']:.0f} with and {theirs['new']:.0f} without nftables and conntrack, AF_PACKET to veth, " \
+           f"best of {PAIRS}" if theirs else ""
+    way = f"with its way {ours['begins']:.1f} ns, {1000 / ours['begins']:.1f} M/s"
+    bench.add("flow_new_ns", round(ours["begins"] - new, 1), "ns a flow", None, track and "Linux conntrack, nftables", track,
+              f"{between}: UDP, the table filling, 1,000 rules; {way}{said}")
+    bench.add("flow_new_full_ns", round(ours["full"] - new, 1), "ns a flow",
+              note=f"the same, each makes another give way; {1000 / ours['full']:.1f} M/s")
+    bench.add("flow_tcp_ns", round(ours["handshake"] - ours["tcp"], 1), "ns a handshake",
+              note=f"three frames; with their way {1000 / ours['handshake']:.1f} M/s")
+    bench.add("flow_live_ns", round(ours["live"] - one, 1), "ns a frame", note="of a live UDP flow")
     sched = bench.figures("sched").get("sched_ns")
-    htb = theirs and round(theirs["htb"] - theirs["one"], 1)
-    said = theirs and f"; Linux htb: {htb} ns, {theirs['htb']:.0f} with and {theirs['one']:.0f} without"
-    bench.add("shaper_ns", round(passed, 1), "ns a frame", None, sched and "librte_sched", sched,
-              f"{between}: rates never limit, four classes{said or ''}")
-    bench.add("shaper_held_ns", round(held, 1), "ns a frame", None, sched and "librte_sched, not limiting", sched,
+    said = f"; Linux htb: {theirs['htb'] - theirs['one']:.0f} ns, {theirs['htb']:.0f} with and {theirs['one']:.0f} without" \
+        if theirs else ""
+    bench.add("shaper_ns", round(ours["passed"] - one, 1), "ns a frame", None, sched and "librte_sched", sched,
+              f"{between}: rates never limit, four classes{said}")
+    bench.add("shaper_held_ns", round(ours["held"] - one, 1), "ns a frame", None, sched and "librte_sched, not limiting", sched,
               "each frame is held and released")
-    bench.add("pipeline_ns", round(pipeline, 1), "ns a frame", 60, "Click at user level, measured before", 4400,
-              f"parse, firewall with 1,000 rules, forward, shaper, in memory, of a live flow; judged each time {stateless:.1f}; "
-              f"forward alone {one:.1f}")
+    bench.add("pipeline_ns", round(ours["pipeline"], 1), "ns a frame", 60, "Click at user level, measured before", 4400,
+              f"parse, firewall with 1,000 rules, forward, shaper, in memory, of a live flow; judged each time "
+              f"{ours['judged']:.1f}; forward alone {one:.1f}")
 
 
 def rows(bench):
