@@ -63,3 +63,12 @@ $(BUILD)/bench/path: $(BUILD)/bench/obj/bench/path.o $(BENCH_SIM_OBJECTS)
 	$(QUIET)$(CC) -o $@ $^
 
 -include $(BENCH_SIM_OBJECTS:.o=.d) $(BUILD)/bench/obj/bench/path.d
+
+# UDP echo between namespaces: who asks, and the servers of Linux that Piglet's is measured against.
+$(BUILD)/bench/echo_client: bench/echo_client.c bench/measure.c bench/measure.h | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^)
+
+$(BUILD)/bench/echo_server: bench/echo_server.c bench/measure.c bench/measure.h | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) -lxdp -lbpf
