@@ -68,8 +68,8 @@ unit: tests
 fuzz: fuzzers
 	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),600)
 
-soak: x86_64 hosted races fuzzers
-	@tests/run --race '$(BUILD)/race/*' --race-seconds 600 --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds 3600
+soak: x86_64 hosted tools races fuzzers
+	@tests/run --race '$(BUILD)/race/*' --race tests/client/nftables.py --race-seconds 600 --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds 3600
 
 SOURCES_ALL = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 

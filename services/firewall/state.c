@@ -145,8 +145,8 @@ struct flow *flow_find(struct flow_table *table, const struct flow_packet *packe
     if (!number)
         return NULL;
     /* A closed connection's ports may be used again at once (RFC 9293 3.10.7.4, TIME-WAIT). */
-    bool again = flow->state == FLOW_TCP_CLOSED &&
-                 (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && packet->tcp;
+    const unsigned opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+    bool again = flow->state == FLOW_TCP_CLOSED && opening == TCP_SYN && packet->tcp;
     if (again || flow_later(table->now, flow->deadline)) {
         *table->expired += !again;
         flow_end(table, flow);
