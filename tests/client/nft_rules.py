@@ -15,7 +15,7 @@ FRAGMENTS = {("whole",): "& 0x3fff == 0", ("first",): "& 0x3fff == 0x2000", ("la
              ("whole", "first"): "& 0x1fff == 0", ("first", "later"): "& 0x3fff != 0", ("whole", "later"): "& 0x3fff != 0x2000"}
 PORTS = (1, 22, 25, 53, 80, 443, 1023, 1024, 8080, 33434, 65535)
 ICMP_TYPES = (0, 3, 4, 5, 8, 11, 12, 13, 14)
-STATES = ("new", "established", "related", "invalid")
+STATES = (("new", "established"), ("related",), ("invalid",))  # Linux calls it new until it is answered, Piglet does not
 
 
 @dataclass
@@ -201,8 +201,9 @@ def rule(random, mode):
     made.nic_in, made.nic_out = (random.choice(NICS) if random.random() < .15 else "" for _ in NICS)
     made.extra = random.choice(("", "", "", "count", "log"))
     if mode != "stateless":
-        states = STATES if mode else ("new", "invalid")
-        made.states = tuple(random.sample(states, random.randrange(1, len(states) + 1))) if random.random() < .3 else ()
+        states = STATES if mode else (("new",), ("invalid",))
+        if random.random() < .3:
+            made.states = sum(random.sample(states, random.randrange(1, len(states) + 1)), ())
         if "invalid" in made.states and made.verdict == "reject":
             made.verdict = "drop"  # Linux' own reset would end the connection that the packet pretended to be of
         return made

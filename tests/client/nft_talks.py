@@ -48,7 +48,7 @@ def udp_talk(random, rule, answered):
         talk.say(reply, lambda *ends: udp(*ends, b"more"), "udp more")
         if random.random() < .2:
             talk.error(random)
-    return talk.packets
+    return talk
 
 
 def echo_talk(random, rule, answered):
@@ -63,7 +63,7 @@ def echo_talk(random, rule, answered):
         talk.say(reply, lambda *_: icmp(ECHO_REPLY if reply else ECHO_REQUEST, 0, ident ^ other, 2), "echo more")
         if random.random() < .2:
             talk.error(random)
-    return talk.packets
+    return talk
 
 
 def other_talk(random, rule, answered):
@@ -73,7 +73,7 @@ def other_talk(random, rule, answered):
         talk.say(True, lambda *_: bytes(20), "other reply")
     for _ in range(random.randrange(3)):
         talk.say(random.random() < .5, lambda *_: bytes(24), "other more")
-    return talk.packets
+    return talk
 
 
 class TcpTalk:
@@ -151,24 +151,26 @@ def tcp_talk(random, rule, noise):
         one.noise()
     if .4 < end < .6 and not noise:
         one.step(random.random() < .5, RST | random.choice((0, ACK)))
-    return one.talk.packets
+    return one.talk
 
 
 def talks(random, rules, mode, count):
     """Packets of many conversations, a round for each one's next; in a round those of a side together."""
     answered = mode == "every-packet"
-    open_ = []
-    made = 0
+    open_, taken, made = [], set(), 0
     while made < count:
         rule = random.choice(rules)
         wanted = [PROTOCOLS.get(name, name) for name in rule.protocols] if random.random() < .9 else ()
         kind = random.choice([number for number in (TCP, TCP, UDP, ICMP) if not wanted or number in wanted] or [0])
-        say = random.random() < .7 or answered
         if kind == TCP:
-            open_.append(tcp_talk(random, rule, 0 if random.random() < .3 else .5))
+            talk = tcp_talk(random, rule, 0 if random.random() < .3 else .5)
         else:
-            open_.append({UDP: udp_talk, ICMP: echo_talk, 0: other_talk}[kind](random, rule, say))
-        made += len(open_[-1])
+            talk = {UDP: udp_talk, ICMP: echo_talk, 0: other_talk}[kind](random, rule, random.random() < .7 or answered)
+        ends = frozenset(zip(talk.ends, talk.ports if kind in (TCP, UDP) else (kind, kind)))
+        if talk.packets and (kind, ends) not in taken:  # two of the same ends would be one
+            taken.add((kind, ends))
+            open_.append(talk.packets)
+            made += len(talk.packets)
     packets = []
     for turn in range(max(map(len, open_))):
         now = [talk[turn] for talk in open_ if turn < len(talk)]
