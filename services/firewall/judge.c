@@ -175,8 +175,9 @@ static bool judge_adopt(struct firewall *firewall, struct flow *flow, uint32_t r
 {
     const struct firewall_action *action = &firewall->active->action[rule];
     flow_unlimit(firewall->flows, flow);
-    if (action->limit && !flow_limit(firewall->flows, flow, flow_side_of(flow, 0).ip,
-                                     action->limit_key, action->limit)) {
+    if (action->limit && flow->state != FLOW_TCP_CLOSED &&
+        !flow_limit(firewall->flows, flow, flow_side_of(flow, 0).ip, action->limit_key,
+                    action->limit)) {
         flow_end(firewall->flows, flow);
         return false;
     }

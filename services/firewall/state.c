@@ -187,6 +187,15 @@ static bool flow_is_half_open(uint8_t state)
            state == FLOW_ICMP || state == FLOW_OTHER;
 }
 
+/* Whether a closed connection is over for its server, who has closed or reset it: it counts no more
+ * against its source. A reset of the source's own may be one that the server does not believe. */
+static bool flow_is_over(const struct flow *flow, const struct flow_packet *packet, bool reply)
+{
+    return flow->state == FLOW_TCP_CLOSED &&
+           ((flow->flags & FLOW_FIN_0 && flow->flags & FLOW_FIN_1) ||
+            (reply && packet->tcp_flags & TCP_RST));
+}
+
 bool flow_follow(struct flow_table *table, struct flow *flow, const struct flow_packet *packet,
                  bool reply)
 {
@@ -207,6 +216,8 @@ bool flow_follow(struct flow_table *table, struct flow *flow, const struct flow_
     default:
         if (!packet->tcp || !flow_tcp_follow(flow, packet, reply))
             return false;
+        if (flow_is_over(flow, packet, reply))
+            flow_unlimit(table, flow);
         break;
     }
     if (flow->flags & FLOW_HALF_OPEN && !flow_is_half_open(flow->state))

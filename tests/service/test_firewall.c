@@ -409,6 +409,24 @@ static void firewall_13_memory(void **state)
     sim_reset();
 }
 
+/* Two hosts that ping each other with one id, as Windows does. */
+static void firewall_14_pings_both_ways(void **state)
+{
+    (void)state;
+    struct core *core = start("");
+    struct firewall_table table = table_new(DROP);
+    table_rule(&table, FORWARD, ACCEPT);
+    load(core, &table);
+    struct packet there = packet_echo(PEER, PEER1, 20), back = packet_echo(PEER1, PEER, 20);
+    eth_copy(packet_eth(&back)->to, NIC1_MAC);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        assert_true(goes(core, 0, &there, 1));
+        assert_true(goes(core, 1, &back, 0));
+    }
+    assert_int_equal(sim_counter(core, "firewall.flows_begun"), 2);
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +443,7 @@ int main(void)
         cmocka_unit_test(firewall_11_fragments),
         cmocka_unit_test(firewall_12_sent_frames),
         cmocka_unit_test(firewall_13_memory),
+        cmocka_unit_test(firewall_14_pings_both_ways),
     };
     return cmocka_run_group_tests_name("firewall", tests, NULL, NULL);
 }
