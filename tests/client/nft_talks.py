@@ -57,6 +57,8 @@ def echo_talk(random, rule, answered):
     talk.say(False, lambda *_: icmp(ECHO_REQUEST, 0, ident, 1), "echo")
     if answered:
         talk.say(True, lambda *_: icmp(ECHO_REPLY, 0, ident, 1), "echo reply")
+    if random.random() < .2:
+        talk.say(True, lambda *_: icmp(ECHO_REQUEST, 0, ident, 3), "echo of the other's")
     for _ in range(random.randrange(3)):
         reply = random.random() < .5
         other = 0 if random.random() < .7 else 1
