@@ -129,7 +129,6 @@ def why_not():
         return "nft is missing; cure: make packages"
     try:
         namespace.check_tap()
-        namespace.become_root()
         Linux(nft_rules.RuleSet([nft_rules.Rule()], mode="").nftables()).close()
     except (namespace.LabError, AssertionError, OSError) as error:
         return f"no nftables in a namespace of one's own: {error}"
@@ -142,9 +141,12 @@ def main():
         rules = nft_rules.rule_set(random.Random(options.show))
         print(rules.piglet() + rules.nftables())
         return 0
+    try:
+        namespace.become_root()
+    except namespace.LabError as error:
+        sys.exit(f"{error}; cure: {error.cure}")
     if why := why_not():
-        print(why)
-        return 1
+        sys.exit(why)
     sets = frames = passed = failed = 0
     for seed in seeds(options):
         count, through, lines = compare(seed, options.frames)
