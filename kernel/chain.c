@@ -89,7 +89,7 @@ int chain_service_load(struct service_self *self, const uint8_t *table, size_t b
         return ERR_UNSUPPORTED;
     if (bytes > self->service->table_max)
         return ERR_RANGE;
-    self->load_error_at = 0;
+    self->load_error_at = self->load_error_line = 0;
     self->loaded = self->former = false; /* whatever was in the spare half is gone */
     self->source[1].bytes = 0;
     int error = self->service->load(self, table, bytes);
@@ -102,12 +102,10 @@ int chain_service_load(struct service_self *self, const uint8_t *table, size_t b
 
 void chain_service_swap_back(struct service_self *self)
 {
-    char *text = self->source[0].text;
-    size_t bytes = self->source[0].bytes;
+    struct service_source former = self->source[0];
     self->service->swap(self);
     self->source[0] = self->source[1];
-    self->source[1].text = text;
-    self->source[1].bytes = bytes;
+    self->source[1] = former;
     self->loaded = !self->loaded;
     self->former = !self->former;
 }
@@ -117,6 +115,7 @@ int chain_service_swap(struct service_self *self, uint64_t load)
     if (load ? !self->loaded || load != self->loads : !self->former)
         return ERR_INVALID;
     chain_service_swap_back(self);
+    self->source[0].since = ++self->core->recorder.swaps;
     return 0;
 }
 

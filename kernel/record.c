@@ -22,9 +22,10 @@ void recorder_note(struct recorder *recorder, const struct frame *frame, unsigne
     record->time_ns = now_ns;
     record->who = who;
     record->length = frame->length;
-    /* Only the firewall writes it: otherwise it is of some frame before. */
-    bool judged = reason >= DROP_FIREWALL_DROP && reason <= DROP_FIREWALL_STATE_FULL;
-    record->rule = judged ? frame->rule : 0;
+    /* Only those with tables write it: otherwise it is of some frame before. */
+    bool judged = reason >= DROP_SHAPER_LIMIT && reason <= DROP_FIREWALL_STATE_FULL;
+    record->line = judged ? frame->line : 0;
+    record->swaps = recorder->swaps;
     record->nic = frame->nic;
     record->reason = (uint8_t)reason;
     record->outgoing = (frame->kind & FRAME_OUTGOING) != 0;

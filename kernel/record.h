@@ -19,8 +19,9 @@ enum {
 struct record {
     uint64_t time_ns;
     const char *who; /* nic, phase or service that was running: static, or the core's */
+    uint32_t line;   /* of the table's source: the rule's or class's that decided; 0: none */
+    uint32_t swaps;  /* tables put in force before */
     uint16_t length;
-    uint16_t rule; /* line of the firewall's rule, where the firewall dropped it; 0: none */
     uint8_t nic;
     uint8_t reason;   /* enum drop_reason */
     uint8_t outgoing; /* 1: it was on its way out by nic, else received by it */
@@ -31,6 +32,7 @@ _Static_assert(sizeof(struct record) <= 128, "two cache lines");
 
 struct recorder {
     uint64_t written;      /* records ever; the ring holds the last RECORDS */
+    uint32_t swaps;        /* tables put in force ever, of any service */
     struct record *record; /* NULL: no memory was left for it, nothing is recorded */
 };
 

@@ -143,6 +143,8 @@ static void firewall_actions(struct firewall_half *half, const struct rules_tabl
 {
     const uint8_t verdict[FIREWALL_DIRECTIONS] = {
         table->header->verdict_in, table->header->verdict_out, table->header->verdict_forward};
+    const uint32_t line[FIREWALL_DIRECTIONS] = {table->header->line_in, table->header->line_out,
+                                                table->header->line_forward};
     for (uint32_t i = 0; i < half->rules; i++) {
         const struct piglet_firewall_rule *rule = &table->rule[i];
         half->action[i] = (struct firewall_action){.line = rule->line,
@@ -155,7 +157,7 @@ static void firewall_actions(struct firewall_half *half, const struct rules_tabl
     }
     for (unsigned i = 0; i < FIREWALL_DIRECTIONS; i++)
         half->action[half->rules + i] = (struct firewall_action){
-            .verdict = verdict[i], .icmp_reject = table->header->icmp_reject};
+            .line = line[i], .verdict = verdict[i], .icmp_reject = table->header->icmp_reject};
     memset(half->count, 0, sizeof half->count);
 }
 
@@ -164,8 +166,10 @@ static int firewall_load(struct service_self *self, const uint8_t *bytes, size_t
     struct firewall *firewall = self->state;
     struct rules_table table;
     int error = rules_check(bytes, length, &table, &self->load_error_at);
-    if (error)
+    if (error) {
+        self->load_error_line = table.wrong_line;
         return error;
+    }
     if (!firewall_halves(self))
         return ERR_NO_MEMORY;
     struct firewall_half *half = firewall->spare;

@@ -217,9 +217,10 @@ static enum verdict judge_rule(struct service_self *self, struct frame *frame,
     struct firewall_half *half = firewall->active;
     const struct firewall_action *action = &half->action[judgement->rule];
     bool flow_asked = judgement->question == QUESTION_FLOW;
-    frame->rule = (uint16_t)(action->line <= UINT16_MAX ? action->line : 0);
+    frame->line = 0;
     if (judgement->state == PIGLET_STATE_INVALID && judgement->rule >= half->rules)
         return service_drop_for(frame, DROP_FIREWALL_INVALID);
+    frame->line = action->line;
     half->count[judgement->rule].packets++;
     half->count[judgement->rule].bytes += judgement->packet.key.packet_bytes;
     if (action->actions & PIGLET_ACTION_LOG)
@@ -245,7 +246,7 @@ static inline enum verdict judge_verdict(struct service_self *self, struct frame
     if (judgement->question != QUESTION_NONE)
         return judge_rule(self, frame, judgement);
     const struct flow *flow = judgement->flow;
-    frame->rule = 0;
+    frame->line = 0;
     if (flow->generation == firewall->generation && flow->flags & FLOW_COUNTED) {
         firewall->active->count[flow->rule].packets++;
         firewall->active->count[flow->rule].bytes += judgement->packet.key.packet_bytes;
@@ -339,7 +340,7 @@ static enum ready judge_ready(struct service_self *self)
 
 static void judge_drop(struct service_self *self, struct frame *frame, enum drop_reason reason)
 {
-    frame->rule = 0;
+    frame->line = 0;
     service_drop(self, frame, reason);
 }
 

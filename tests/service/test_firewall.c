@@ -195,7 +195,7 @@ static void firewall_05_first_match_nics_counts_and_show(void **state)
     for (unsigned i = 0; i < 3; i++)
         assert_true(goes(core, 0, &there, 1));
     assert_false(goes(core, 1, &back, 0));
-    assert_int_equal(recorder_find(&core->recorder, core->recorder.written - 1)->rule, 10);
+    assert_int_equal(recorder_find(&core->recorder, core->recorder.written - 1)->line, 10);
     assert_non_null(strstr(sim_console(), "firewall: line 20: accept protocol 17 10.0.0.1:1"));
     char text[SERVICE_LINE_MAX];
     unsigned next = 0, lines = 0;

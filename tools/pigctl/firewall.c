@@ -220,6 +220,9 @@ int firewall_compile(const struct block_lines *lines, struct bytes *bytes)
     if (!errors)
         errors += whole_check(&table) != PIGCTL_DONE;
     size_t rules = table.rules.count, programs = table.programs.count;
+    table.header.line_in = table.by_default[0].line;
+    table.header.line_out = table.by_default[1].line;
+    table.header.line_forward = table.by_default[2].line;
     table.header.bpf_count = (uint32_t)(programs / sizeof(struct piglet_bpf));
     table.header.bytes = (uint32_t)(sizeof table.header + rules + programs);
     uint8_t *at = bytes_add(bytes, table.header.bytes);

@@ -54,6 +54,7 @@ static int name_read(struct shaper_reader *reader, struct build *build)
         return complain_at(word->place, PIGCTL_USAGE, "shaper: expected no more than %d classes",
                            PIGLET_SHAPER_CLASSES_MAX);
     build->place[build->classes] = word->place;
+    build->class[build->classes].line = word->place.line;
     memcpy(build->class[build->classes++].name, word->text, length);
     reader->at++;
     return PIGCTL_DONE;
@@ -190,6 +191,7 @@ static int match_read(struct shaper_reader *reader, struct build *build)
                            "shaper: expected no more than %d matches", PIGLET_SHAPER_MATCHES_MAX);
     struct piglet_shaper_match *match = &build->match[build->matches++];
     match->class_index = (uint16_t)index;
+    match->line = reader->words->word[0].place.line;
     return shaper_match_read(reader, match);
 }
 
