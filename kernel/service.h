@@ -67,7 +67,7 @@ struct service_setting {
     }
 
 enum {
-    SERVICE_LINE_MAX = 96,   /* bytes of a line from show, its end included */
+    SERVICE_LINE_MAX = 152,  /* bytes of a line from show, its end included */
     SERVICE_SHOW_BUDGET = 64 /* entries that one call of show may look at */
 };
 

@@ -43,7 +43,7 @@ struct piglet_setting_entry {
 };
 
 struct piglet_text_entry {
-    char text[120];
+    char text[152];
     uint32_t next, reserved;
 };
 
@@ -128,7 +128,7 @@ struct piglet_status_entry {
 PIGLET_ASSERT(sizeof(struct piglet_counter_entry) == 136, "counter entry");
 PIGLET_ASSERT(sizeof(struct piglet_service_entry) == 192, "service entry");
 PIGLET_ASSERT(sizeof(struct piglet_setting_entry) == 200, "setting entry");
-PIGLET_ASSERT(sizeof(struct piglet_text_entry) == 128, "text entry");
+PIGLET_ASSERT(sizeof(struct piglet_text_entry) == 160, "text entry");
 PIGLET_ASSERT(sizeof(struct piglet_log_entry) == 192, "log entry");
 PIGLET_ASSERT(sizeof(struct piglet_nic_entry) == 144, "nic entry");
 PIGLET_ASSERT(sizeof(struct piglet_address_entry) == 24, "address entry");

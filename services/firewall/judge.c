@@ -202,6 +202,7 @@ static enum verdict judge_begin(struct service_self *self, struct frame *frame,
     if (!judge_adopt(firewall, flow, judgement->rule))
         return service_drop_for(frame, DROP_FIREWALL_LIMIT);
     ++*firewall->count.begun;
+    flow_count(firewall->flows, flow, key->packet_bytes);
     if (!firewall->sweeping) {
         firewall->sweeping = true;
         service_timer_arm(self, &firewall->sweep, FIREWALL_SWEEP_US);
@@ -236,6 +237,8 @@ static enum verdict judge_rule(struct service_self *self, struct frame *frame,
         return judge_begin(self, frame, judgement);
     if (flow_asked && !judge_adopt(firewall, judgement->flow, judgement->rule))
         return service_drop_for(frame, DROP_FIREWALL_LIMIT);
+    if (judgement->flow)
+        flow_count(firewall->flows, judgement->flow, judgement->packet.key.packet_bytes);
     return VERDICT_PASS;
 }
 
@@ -251,6 +254,7 @@ static inline enum verdict judge_verdict(struct service_self *self, struct frame
         firewall->active->count[flow->rule].packets++;
         firewall->active->count[flow->rule].bytes += judgement->packet.key.packet_bytes;
     }
+    flow_count(firewall->flows, flow, judgement->packet.key.packet_bytes);
     return VERDICT_PASS;
 }
 
@@ -335,6 +339,8 @@ static enum ready judge_ready(struct service_self *self)
     if (__builtin_expect(!firewall->active || !firewall->active->loaded, 0))
         return firewall->open ? READY_OPEN : READY_CLOSED;
     firewall->flows->now = (uint32_t)(service_now_ns(self) >> FLOW_TICK_SHIFT);
+    if (__builtin_expect(firewall->active->flags & PIGLET_FIREWALL_STATELESS, 0))
+        firewall->unseen = true;
     return firewall->active->flags ? READY_SLOW : READY_LIVE;
 }
 

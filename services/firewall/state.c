@@ -271,6 +271,8 @@ struct flow *flow_new(struct flow_table *table, const struct flow_packet *packet
                           .state = flow_first_state(packet),
                           .flags = key.from_high ? FLOW_BEGUN_BY_HIGH : 0};
     *chain = number;
+    table->moved[number] = (struct flow_moved){.frames = 0};
+    table->begun[number] = table->now;
     table->count++;
     table->changes++;
     if (packet->protocol == IPV4_TCP)

@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from pigctl_site import BUILD, DONE, PIGCTL, REFUSED, ROOT, TIMEOUT_S, machine  # noqa: E402
+from pigctl_site import BUILD, DONE, PIGCTL, REFUSED, ROOT, TIMEOUT_S, USAGE, machine  # noqa: E402
 
 scapy = pytest.importorskip("scapy.all")
 sys.path.insert(0, os.path.join(ROOT, "tests", "boot"))
@@ -363,3 +363,46 @@ def test_corpus_02_the_longest(router):
     rows = router.json("why")
     assert len(rows) == RECORDS and [row["number"] for row in rows] == list(range(rows[0]["number"], rows[0]["number"] + RECORDS))
     assert rows[-1]["bytes"] == frames[-1][:96].hex()
+
+
+# ---- flows ------------------------------------------------------------------------------------------------------
+
+def test_flows_01_who_and_how_much(router):
+    """Frames and bytes of both directions, the state, and the rule that let it in."""
+    router.apply(BASE)
+    assert "only the firewall follows connections" in router.run("flows", code=REFUSED)
+    router.apply(FIREWALL % "  accept in udp destination port 7\n  default in drop\n")
+    for port, count in ((7400, 1), (7401, 3)):
+        echo(port, count)(router)  # 42 and 8 bytes, each there and back
+    deadline = time.monotonic() + TIMEOUT_S
+    while sum(row["frames"] for row in router.json("flows")) < 8:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    rows = router.json("flows")
+    assert [(row["from"], row["frames"], row["bytes"]) for row in rows] == [(f"{PEER}:7401", 6, 300), (f"{PEER}:7400", 2, 100)]
+    for row in rows:
+        assert (row["protocol"], row["to"], row["state"]) == ("udp", f"{PIGLET}:7", "udp")
+        assert (row["line"], row["rule"]) == (9, "accept in udp destination port 7")
+        assert row["left_ns"] > 0 and row["age_ns"] < 60 * 10**9
+    assert [row["from"] for row in router.json("flows", "-n", "1")] == [f"{PEER}:7401"]
+    assert [row["from"] for row in router.json("flows", "--sort", "frames", "src port 7400")] == [f"{PEER}:7400"]
+    assert router.json("flows", "tcp") == [] and router.run("flows", "tcp") == "no connections\n"
+    assert "expected bytes, frames or age" in router.run("flows", "--sort", "x", code=USAGE)
+    assert "syntax error" in router.run("flows", "tcp prt", code=USAGE)
+
+
+def test_flows_02_the_block_goes_and_comes(router):
+    """Without the block everything passes, at once; with it again, who was let in before still is."""
+    rules = FIREWALL % "  accept in udp source port 7410\n  default in drop\n"
+    router.apply(rules)
+    for config, passes in ((rules, 1), (ROUTER + "services start firewall\n", 2), (rules, 1), (ROUTER, 2), (rules, 1)):
+        router.apply(config)
+        router.host[0].frames.clear()
+        echo(7411)(router)
+        echo(7410)(router)
+        deadline = time.monotonic() + TIMEOUT_S
+        while len(got := [frame[36:38] for frame in list(router.host[0].frames) if frame[12:14] == b"\x08\x00"]) < passes:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert struct.pack("!H", 7410) in got and len(got) == passes
+    router.apply(BASE)

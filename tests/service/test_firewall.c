@@ -207,7 +207,7 @@ static void firewall_05_first_match_nics_counts_and_show(void **state)
         "default in: 0 packets, 0 bytes",
         "default out: 0 packets, 0 bytes",
         "default forward: 0 packets, 0 bytes",
-        "17 10.0.0.1:1 > 10.1.0.9:2 udp, 30 s, line 20",
+        "17 10.0.0.1:1 > 10.1.0.9:2 udp left 30 age 0 frames 3 bytes 186 line 20",
     };
     while (self->service->show(self, &next, text, sizeof text))
         if (text[0]) {

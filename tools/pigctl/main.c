@@ -34,6 +34,11 @@ static const struct command commands[] = {
      "about\n"
      "their first 96 bytes:\n"
      "  pigctl why host 10.0.0.9 and tcp port 22\n"},
+    {"flows", "[-n N] [--sort bytes|frames|age] [EXPRESSION]",
+     "the firewall's connections, what they moved, and by which rule", show_flows, true,
+     "The greatest come first; -n N shows only that many. EXPRESSION is pcap-filter(7)'s, about\n"
+     "packets of the side that began:\n"
+     "  pigctl flows -n 10 tcp and dst port 443\n"},
     {"capture", "[-w FILE] [-n NIC] [-c N] [--drops | --no-drops] [EXPRESSION]",
      "what nics receive, send and drop, as pcapng", capture, true,
      "To FILE or standard output, until Ctrl-C or N frames. A dropped frame comes once as received "
