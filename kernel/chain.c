@@ -37,6 +37,8 @@ int chain_add(struct core *core, const struct service *service)
     chain_setting_defaults(self);
     self->wanted = service->on_by_default;
     self->count.frames = service_counter(self, "frames", "frames handed to the service");
+    self->count.passed = service_counter(self, "passed_on", "frames the service passed on");
+    self->count.dropped = service_counter(self, "drops", "frames the service dropped");
     self->count.time_ns = service_counter(self, "time_ns", "time spent in the service");
     return 0;
 }
@@ -144,19 +146,23 @@ static void chain_call(struct service_self *self, chain_handler *handler, unsign
                        struct batch *batch)
 {
     struct core *core = self->core;
+    uint64_t drops = core->drops;
     core->running = self->service->name;
     if ((batch->kinds & ~kinds) == 0) {
         *self->count.frames += batch->count;
         handler(self, batch);
+        *self->count.passed += batch->count;
     } else {
         struct frame *store[BATCH_MAX];
         struct batch wanted = {.frame = store};
         chain_split(batch, &wanted, kinds);
         *self->count.frames += wanted.count;
         handler(self, &wanted);
+        *self->count.passed += wanted.count;
         for (unsigned i = 0; i < wanted.count; i++)
             batch_add(batch, wanted.frame[i]);
     }
+    *self->count.dropped += core->drops - drops;
     core_account(core, self->count.time_ns);
 }
 
@@ -300,8 +306,10 @@ static uint64_t service_timer_fire(struct timer *timer)
     struct service_self *self = service_timer->self;
     if (!self->running)
         return TIMER_NONE;
+    uint64_t drops = self->core->drops;
     self->core->running = self->service->name;
     uint64_t delay_us = self->service->timeout(self, service_timer);
+    *self->count.dropped += self->core->drops - drops;
     core_account(self->core, self->count.time_ns);
     return delay_us;
 }

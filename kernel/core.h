@@ -78,7 +78,9 @@ struct service_self {
     uint32_t load_error_line; /* and the line of its source that this is about; 0: not known */
     struct service_source source[2]; /* of the table in force, and of the spare one */
     struct {
-        uint64_t *frames; /* handed to receive and transmit */
+        uint64_t *frames;  /* handed to receive and transmit; */
+        uint64_t *passed;  /* of them, those it passed on, */
+        uint64_t *dropped; /* and all it dropped, of its own and from timers too */
         uint64_t *time_ns;
     } count;
 };
@@ -112,6 +114,7 @@ struct core {
     uint16_t receive_kinds[SERVICES_MAX], transmit_kinds[SERVICES_MAX];
 
     uint64_t *drop;                 /* [DROP_REASON_COUNT] counters */
+    uint64_t drops;                 /* all of them */
     uint64_t *time_ns[PHASE_COUNT]; /* counters */
     uint64_t *turns, *turns_worked, *sleeps;
 
@@ -160,6 +163,7 @@ static inline void core_account(struct core *core, uint64_t *account)
 static inline void core_note_drop(struct core *core, const struct frame *frame, unsigned reason)
 {
     ++core->drop[reason];
+    ++core->drops;
     recorder_note(&core->recorder, frame, reason, core->running, core->now_ns);
 }
 

@@ -60,6 +60,8 @@ int op_service_list(struct client *client, struct call *call)
         entry = (struct piglet_service_entry){.number = (uint32_t)i,
                                               .running = self->running,
                                               .frames = *self->count.frames,
+                                              .passed = *self->count.passed,
+                                              .dropped = *self->count.dropped,
                                               .time_ns = *self->count.time_ns,
                                               .load_error_at = self->load_error_at,
                                               .load_error_line = self->load_error_line,

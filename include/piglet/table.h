@@ -22,7 +22,8 @@ struct piglet_service_entry {
     char help[128];  /* its settings */
     uint32_t number; /* for Service_Start and the like: its place in the chains */
     uint32_t running;
-    uint64_t frames;
+    uint64_t frames;          /* it was handed */
+    uint64_t passed, dropped; /* of them, or, dropped later, of those it had kept */
     uint64_t time_ns;
     uint32_t next;
     uint32_t load_error_at;   /* byte of the table that Service_Load refused last */
@@ -126,7 +127,7 @@ struct piglet_status_entry {
 };
 
 PIGLET_ASSERT(sizeof(struct piglet_counter_entry) == 136, "counter entry");
-PIGLET_ASSERT(sizeof(struct piglet_service_entry) == 192, "service entry");
+PIGLET_ASSERT(sizeof(struct piglet_service_entry) == 208, "service entry");
 PIGLET_ASSERT(sizeof(struct piglet_setting_entry) == 200, "setting entry");
 PIGLET_ASSERT(sizeof(struct piglet_text_entry) == 160, "text entry");
 PIGLET_ASSERT(sizeof(struct piglet_log_entry) == 192, "log entry");
