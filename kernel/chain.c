@@ -233,6 +233,8 @@ void chain_flush(struct core *core)
             core->running = nic->name;
             if (__builtin_expect(nic->joined, 0))
                 clients_sent(core, nic, &batch);
+            if (__builtin_expect(core->recorder.all, 0))
+                recorder_note_all(&core->recorder, &batch, nic->name, core->now_ns);
             nic_send(core, nic, &batch);
             core_account(core, core->time_ns[PHASE_TRANSMIT]);
         }

@@ -311,6 +311,12 @@ static inline uint16_t service_ip_id(struct service_self *self)
     return self->core->ip_id++;
 }
 
+/* Whether the flight recorder keeps what passes, too. */
+static inline void service_record_all(struct service_self *self, bool all)
+{
+    self->core->recorder.all = all;
+}
+
 /* ---- telling ------------------------------------------------------------------------------- */
 
 /* A counter "name.what" for this instance, to be incremented through the pointer. For start. */

@@ -365,6 +365,30 @@ def test_corpus_02_the_longest(router):
     assert rows[-1]["bytes"] == frames[-1][:96].hex()
 
 
+def test_why_06_what_passed(router):
+    """While the recorder runs, where a frame came from, where it went, and which rule let it: only with --all."""
+    router.apply(FIREWALL % "  accept forward udp\n" + "services start recorder\n")
+    since = router.next_number()
+    frame = bytes(through(router))
+    router.host[0].send(frame)
+    deadline = time.monotonic() + TIMEOUT_S
+    while len(rows := [row for row in router.json("why", "--all", "udp dst port 6001") if row["number"] >= since]) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    came, left = rows
+    assert (came["nic"], came["direction"], came["reason"], came["line"]) == (0, "in", "none", 0)
+    assert (left["nic"], left["direction"], left["reason"], left["text"]) == (1, "out", "none", "accept forward udp")
+    assert came["bytes"] == frame[:96].hex() and left["bytes"][56:] == frame[28:96].hex()[:len(left["bytes"]) - 56]
+    told = router.run("why", "--all", "udp dst port 6001")
+    assert f"{PEER}:6000 > {FAR_PEER}:6001 udp: received\n" in told and "udp: sent; site.conf:9: accept forward udp\n" in told
+    assert router.run("why", "udp dst port 6001 and not host " + FAR_SILENT).count("received") == 0
+    router.apply(BASE)
+    before = router.json("why", "--all")
+    echo(7501)(router)
+    time.sleep(0.2)
+    assert router.json("why", "--all")[-1]["number"] == before[-1]["number"]
+
+
 # ---- flows ------------------------------------------------------------------------------------------------------
 
 def test_flows_01_who_and_how_much(router):

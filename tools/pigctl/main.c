@@ -29,8 +29,10 @@ static const struct command commands[] = {
      "  pigctl counters nic0.\n"},
     {"drops", "[--all]", "why frames were dropped, and how many", show_drops, true,
      "Reasons that did not occur are left out, unless --all is given.\n"},
-    {"why", "[EXPRESSION]", "why the last frames were dropped, one by one", why, true,
-     "The last 2,048 dropped frames are kept. EXPRESSION is pcap-filter(7)'s, tcpdump's language, "
+    {"why", "[--all] [EXPRESSION]", "why the last frames were dropped, one by one", why, true,
+     "The last 2,048 dropped frames are kept; while the service recorder runs, those that came "
+     "and\n"
+     "went too, which --all shows. EXPRESSION is pcap-filter(7)'s, tcpdump's language, "
      "about\n"
      "their first 96 bytes:\n"
      "  pigctl why host 10.0.0.9 and tcp port 22\n"},

@@ -50,6 +50,9 @@ const struct piglet_service_entry *service_find(struct session *session, const c
 /* One ICMP echo request, so that arp asks for its next hop; an answer is waited for a second. */
 int ping_poke(struct session *session, uint32_t address);
 
+/* Whether a record is of a frame that was not dropped. */
+bool record_passed(const struct piglet_record_entry *record);
+
 /* ---- commands ---------------------------------------------------------------------------------- */
 
 command_function show_status, show_nics, show_services, show_counters, show_drops, show_log,

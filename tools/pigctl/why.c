@@ -20,6 +20,7 @@ enum {
 struct why {
     struct output output;
     bool json, filtered;
+    bool all; /* those that passed, too */
     struct bpf_program filter;
     uint64_t shown;
     struct piglet_service_entry *service;
@@ -118,6 +119,11 @@ static void frame_text(char *text, size_t room, const struct piglet_record_entry
             eth.to[1], eth.to[2], eth.to[3], eth.to[4], eth.to[5], be16_get(eth.type));
 }
 
+bool record_passed(const struct piglet_record_entry *record)
+{
+    return strncmp(record->reason, "none", sizeof record->reason) == 0;
+}
+
 /* ---- whose doing it was -------------------------------------------------------------------------- */
 
 static bool is_of(const char *reason, const char *service)
@@ -131,10 +137,11 @@ static void line_find(const struct why *why, const struct piglet_record_entry *r
                       struct telling *telling)
 {
     char name[sizeof why->service->name + 1] = "";
+    const char *reason = record_passed(record) && record->line ? "firewall-" : telling->reason;
     int i;
-    for (i = 0; i < why->services && !(*name && is_of(telling->reason, name)); i++)
+    for (i = 0; i < why->services && !(*name && is_of(reason, name)); i++)
         text_clean(name, sizeof name, why->service[i].name, sizeof why->service[i].name);
-    if (!is_of(telling->reason, name))
+    if (!is_of(reason, name))
         return;
     telling->replaced = record->swaps < why->service[i - 1].table_since;
     /* Where the sender is told, icmp does that, and drops the frame. */
@@ -160,10 +167,13 @@ static bool wanted(const struct why *why, const struct piglet_record_entry *reco
  * this TCP port (tcp-no-port)", and where a line of a table decided: "; site.conf:7: drop in tcp" */
 static void tell(const struct piglet_record_entry *record, const struct telling *telling)
 {
-    printf("%5" PRIu64 ".%06" PRIu64 " nic%u %s, %u bytes, %s: dropped by %s: %s (%s)",
-           record->time_ns / 1000000000, record->time_ns / 1000 % 1000000, record->nic,
-           record->outgoing ? "out" : "in", record->length, telling->what, telling->who,
-           telling->sentence, telling->reason);
+    printf("%5" PRIu64 ".%06" PRIu64 " nic%u %s, %u bytes, %s: ", record->time_ns / 1000000000,
+           record->time_ns / 1000 % 1000000, record->nic, record->outgoing ? "out" : "in",
+           record->length, telling->what);
+    if (record_passed(record))
+        fputs(record->outgoing ? "sent" : "received", stdout);
+    else
+        printf("dropped by %s: %s (%s)", telling->who, telling->sentence, telling->reason);
     if (*telling->line.text)
         printf("; %s:%u: %s", telling->line.file, record->line, telling->line.text);
     else if (record->line)
@@ -200,7 +210,7 @@ static void why_row(struct why *why, struct piglet_record_entry *record)
     struct telling telling = {.replaced = false};
     if (record->kept > sizeof record->bytes)
         record->kept = sizeof record->bytes;
-    if (!wanted(why, record))
+    if ((!why->all && record_passed(record)) || !wanted(why, record))
         return;
     text_clean(telling.who, sizeof telling.who, record->who, sizeof record->who);
     text_clean(telling.reason, sizeof telling.reason, record->reason, sizeof record->reason);
@@ -232,6 +242,9 @@ int why(struct session *session, int count, char **words)
 {
     struct why why = {.json = session->json};
     void *records = NULL;
+    why.all = count && strcmp(words[0], "--all") == 0;
+    count -= why.all;
+    words += why.all;
     int code = count ? filter_compile(session, count, words, &why.filter) : PIGCTL_DONE;
     if (code != PIGCTL_DONE)
         return code;
@@ -252,6 +265,7 @@ int why(struct session *session, int count, char **words)
         output_end(&why.output, "");
     else if (!why.shown)
         puts(why.filtered ? "no such frame is among the last that were dropped"
+             : why.all    ? "no frame was recorded; `pigctl services start recorder`"
                           : "no frame was dropped");
     return PIGCTL_DONE;
 }
