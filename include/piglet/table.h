@@ -93,7 +93,8 @@ struct piglet_client_entry {
     uint32_t next, waiting;
 };
 
-/* A frame that was dropped. */
+/* A frame that was dropped; or, while the service recorder runs, one that came or left, for the reason
+ * "none". */
 struct piglet_record_entry {
     uint64_t number; /* of the record, from 0, since the kernel started */
     uint64_t time_ns;
