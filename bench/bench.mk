@@ -34,7 +34,7 @@ $(BUILD)/bench/requests: bench/requests.c bench/bounce.c bench/measure.c $(wildc
 RULES_SOURCES = tests/model/rulegen.c services/firewall/rules.c services/firewall/bpf.c
 RULES_HEADERS = bench/rules_sets.h $(wildcard services/firewall/*.h tests/model/rulegen.h include/piglet/firewall.h)
 
-$(BUILD)/bench/rules: bench/rules.c services/firewall/classifier.c services/firewall/build.c $(RULES_SOURCES) $(RULES_HEADERS) | packages
+$(BUILD)/bench/rules: bench/rules.c services/firewall/classifier.c services/firewall/build.c services/firewall/lanes.c $(RULES_SOURCES) $(RULES_HEADERS) | packages
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -I. -o $@ $(filter %.c,$^)
 

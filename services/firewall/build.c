@@ -4,12 +4,12 @@
  *    agree in that form a group. 2. Groups are merged, the smallest first, into others that look at
  *    fewer bits, as long as no list gets longer than wanted. 3. What is left are the tuples: each
  *    gets its hash table, its rules in lists, and its bits in the pruning words. */
-#include "services/firewall/classifier.h"
+#include "services/firewall/lanes.h"
 
 enum {
     GROUPS_MAX = 512,                      /* before merging; with more, the grid is made coarser */
     GROUPS_WANTED = CLASSIFIER_TUPLES_MAX, /* fewer would only make longer lists */
-    LIST_WANTED = 2,                       /* rules in a list; doubled until the groups fit */
+    LIST_WANTED = 3,                       /* rules in a list; doubled until the groups fit */
     LIST_MAX = 32,      /* but with a coarser grid before it gets longer than that */
     COUNTERS_BITS = 16, /* of list lengths while merging; a collision only prevents a merger */
     SLOTS_A_RULE = 4,   /* at least, and less than twice that */
@@ -43,71 +43,9 @@ struct classifier_scratch {
     uint16_t counter[1 << COUNTERS_BITS];
     uint16_t lists[CLASSIFIER_SLOTS_MAX];  /* their lengths, */
     uint16_t filled[CLASSIFIER_SLOTS_MAX]; /* and how much of each is there */
-    struct classifier_rule rule[PIGLET_FIREWALL_RULES_MAX];
+    struct build_rule rule[PIGLET_FIREWALL_RULES_MAX];
 };
 const size_t classifier_scratch_bytes = sizeof(struct classifier_scratch);
-
-/* ---- rules ----------------------------------------------------------------------------------- */
-
-/* How many leading bits all ports of a range share. */
-static unsigned build_common_bits(uint16_t first, uint16_t last)
-{
-    unsigned differ = first ^ last;
-    return differ ? (unsigned)__builtin_clz(differ) - 16 : 16;
-}
-
-static uint64_t build_port_mask(unsigned bits)
-{
-    return (0xffff0000u >> bits) & 0xffff;
-}
-
-static uint16_t build_forbidden(const struct piglet_firewall_rule *rule)
-{
-    unsigned states = rule->states
-                          ? rule->states
-                          : PIGLET_STATE_NEW | PIGLET_STATE_ESTABLISHED | PIGLET_STATE_RELATED;
-    unsigned fragments = rule->fragments ? rule->fragments : 7;
-    unsigned allowed = (unsigned)rule->directions << KEY_DIRECTION | fragments << KEY_FRAGMENT |
-                       states << KEY_STATE | KEY_TRANSPORT;
-    bool ports = rule->from_port || rule->from_port_end != UINT16_MAX || rule->to_port ||
-                 rule->to_port_end != UINT16_MAX;
-    if (!ports && !rule->tcp_mask && !(rule->match & PIGLET_MATCH_ICMP_TYPE))
-        allowed |= KEY_NO_TRANSPORT;
-    return (uint16_t)~allowed;
-}
-
-static struct classifier_rule build_rule(const struct piglet_firewall_rule *rule, uint32_t index)
-{
-    struct classifier_rule built = {
-        .addresses = (uint64_t)rule->from << 32 | rule->to,
-        .addresses_mask =
-            (uint64_t)rules_mask(rule->from_length) << 32 | rules_mask(rule->to_length),
-        .rest =
-            rules_rest(rule->from_port, rule->to_port, rule->protocol, rule->nic_in, rule->nic_out),
-        .from_port = rule->from_port,
-        .from_span = (uint16_t)(rule->from_port_end - rule->from_port),
-        .to_port = rule->to_port,
-        .to_span = (uint16_t)(rule->to_port_end - rule->to_port),
-        .forbidden = build_forbidden(rule),
-        .bpf = (uint16_t)rule->bpf_count,
-        .bpf_at = rule->bpf_at,
-        .index = index,
-    };
-    bool protocol = rule->match & PIGLET_MATCH_PROTOCOL;
-    built.rest_mask = rules_rest(
-        (uint16_t)build_port_mask(build_common_bits(rule->from_port, rule->from_port_end)),
-        (uint16_t)build_port_mask(build_common_bits(rule->to_port, rule->to_port_end)),
-        protocol ? 0xff : 0, rule->nic_in == PIGLET_FIREWALL_NIC_ANY ? 0 : 0xff,
-        rule->nic_out == PIGLET_FIREWALL_NIC_ANY ? 0 : 0xff);
-    if (rule->tcp_mask) {
-        built.detail = rule->tcp_value;
-        built.detail_mask = rule->tcp_mask;
-    } else if (rule->match & PIGLET_MATCH_ICMP_TYPE) {
-        built.detail = (uint16_t)(rule->icmp_type << 8 | rule->icmp_code);
-        built.detail_mask = rule->match & PIGLET_MATCH_ICMP_CODE ? 0xffff : 0xff00;
-    }
-    return built;
-}
 
 /* ---- groups ---------------------------------------------------------------------------------- */
 
@@ -119,7 +57,7 @@ static uint32_t grid_address(uint32_t mask, unsigned grid)
 
 static uint64_t grid_port(uint16_t mask, unsigned grid)
 {
-    return build_port_mask((unsigned)__builtin_popcount(mask) & grid);
+    return lanes_port_mask((unsigned)__builtin_popcount(mask) & grid);
 }
 
 static uint64_t grid_addresses(uint64_t mask, const struct grid *grid)
@@ -165,7 +103,7 @@ static bool build_groups(struct classifier_scratch *build, uint32_t rules, const
     for (unsigned i = 0; i < 2 * GROUPS_MAX; i++)
         build->hashed[i] = GROUP_NONE;
     for (uint32_t i = 0; i < rules; i++) {
-        const struct classifier_rule *rule = &build->rule[i];
+        const struct build_rule *rule = &build->rule[i];
         struct build_group *group = build_group(build, grid_addresses(rule->addresses_mask, grid),
                                                 grid_rest(rule->rest_mask, grid));
         if (!group)
@@ -187,7 +125,7 @@ static bool build_groups(struct classifier_scratch *build, uint32_t rules, const
 /* ---- merging --------------------------------------------------------------------------------- */
 
 static uint16_t *build_counter(struct classifier_scratch *build, const struct build_group *into,
-                               const struct classifier_rule *rule)
+                               const struct build_rule *rule)
 {
     uint64_t hash =
         classifier_hash(rule->addresses & into->addresses_mask, rule->rest & into->rest_mask);
@@ -363,10 +301,10 @@ static void build_prune(struct classifier *classifier, const struct classifier_s
     if (!(uint8_t)(rest >> 24))
         prune_set(prune->protocol, 256, bit);
     for (uint32_t i = group->first; i != RULE_END; i = build->next[i]) {
-        const struct classifier_rule *rule = &build->rule[i];
+        const struct build_rule *rule = &build->rule[i];
         prune_side(&prune->from, (uint32_t)(rule->addresses >> 32), bit);
         prune_side(&prune->to, (uint32_t)rule->addresses, bit);
-        prune->port[prune_port(rule->to_port)] |= bit;
+        prune->port[prune_port((uint16_t)(rule->rest >> 32))] |= bit;
         prune->protocol[(uint8_t)(rule->rest >> 24)] |= bit;
         for (unsigned direction = 1; direction < 8; direction <<= 1)
             if (!(rule->forbidden & direction << KEY_DIRECTION))
@@ -418,16 +356,30 @@ static void build_tuple(struct classifier *classifier, struct classifier_scratch
 }
 
 /* Puts the rules into their lists, which are then in order of priority. */
-static void build_fill(struct classifier *classifier, struct classifier_scratch *build)
+static void build_fill(struct classifier *classifier, struct classifier_scratch *build,
+                       const struct rules_table *table)
 {
     uint16_t *filled = build->filled;
     for (uint32_t i = 0; i < classifier->slots; i++)
         filled[i] = 0;
     for (uint32_t i = 0; i < classifier->rules; i++) {
         uint32_t slot = build->place[i];
-        uint32_t at = (uint16_t)classifier->slot[slot] + filled[slot]++;
-        classifier->rule[at] = build->rule[i];
-        classifier->rule[at].last = filled[slot] == build->lists[slot];
+        struct classifier_rule *at =
+            &classifier->rule[(uint16_t)classifier->slot[slot] + filled[slot]++];
+        classifier->more[i] = lanes_more(&table->rule[i], &build->rule[i]);
+        *at = lanes_rule(&table->rule[i], &build->rule[i], i, lanes_has_more(&classifier->more[i]));
+        if (filled[slot] == build->lists[slot])
+            at->span[LANE_REST] |= CLASSIFIER_LAST;
+    }
+}
+
+static void build_better(struct classifier *classifier)
+{
+    uint32_t better = 0;
+    for (uint32_t index = 0; index <= classifier->rules; index++) {
+        while (better < classifier->tuples && classifier->tuple[better].best < index)
+            better++;
+        classifier->better[index] = (uint8_t)better;
     }
 }
 
@@ -448,7 +400,7 @@ void classifier_build(struct classifier *classifier, const struct rules_table *t
 {
     uint32_t rules = table->header->rule_count;
     for (uint32_t i = 0; i < rules; i++)
-        build->rule[i] = build_rule(&table->rule[i], i);
+        build->rule[i] = lanes_masks(&table->rule[i]);
     for (uint32_t i = 0; i < table->header->bpf_count; i++)
         classifier->bpf[i] = table->bpf[i];
     /* The last grid has at most 3 * 3 * 2 groups, so it always does. */
@@ -462,5 +414,6 @@ void classifier_build(struct classifier *classifier, const struct rules_table *t
         build_tuple(classifier, build, group);
         group->dead = true;
     }
-    build_fill(classifier, build);
+    build_fill(classifier, build, table);
+    build_better(classifier);
 }

@@ -7,13 +7,14 @@
  * those bits, so one slot names the short list of rules that may match. Which tuples can hold a
  * match at all is known beforehand from a few bits of each field, one bit a tuple.
  *
- *   key -> 11 words of 32 bits, and-ed -> candidate tuples -> slot of each -> list of rules, a line
- *   of cache each, the first ones first
+ *   key -> 11 words of 32 bits, and-ed -> candidate tuples -> slot of each -> list of rules, half a
+ *   line of cache each, the first ones first
  *
  * A slot has no second place: keys that collide share a list. Sixteen bits of the slot say which
  * hashes it holds, so few lists are looked at in vain. A batch goes through each of these steps
  * together, with hardly a branch that depends on a packet, and what the next step needs is asked for
- * by then.
+ * by then. Tuples are in order of their best rule: the first of a key's candidates are looked at by
+ * themselves, and what they find rules out most of the others.
  *
  * Worst case of one lookup: 32 slots, and each rule compared once (10,000 lines of cache), which
  * takes rules that overlap in everything but what no tuple looks at, such as TCP flags; plus 4,096
@@ -34,21 +35,40 @@ enum {
     PRUNE_PORT = 1024,
 };
 
-/* A rule as it is compared: one cache line. */
-struct classifier_rule {
-    uint64_t addresses, addresses_mask;
-    uint64_t rest, rest_mask;
-    uint16_t from_port, from_span; /* from_port - this, modulo 2^16, is at most the span */
-    uint16_t to_port, to_span;
-    uint16_t detail, detail_mask;
-    uint16_t forbidden; /* groups */
-    uint16_t bpf;       /* it has a program, at bpf_at */
-    uint32_t bpf_at;
-    uint32_t index; /* in the table: its priority, 0 first */
-    uint32_t last;  /* of its list */
-    uint32_t unused;
+/* Where the fields of a key lie when its first 16 bytes are read as words of 16 bits, so that all of
+ * them are compared at once: a prefix is a range of each half of its address. */
+enum classifier_lane {
+    LANE_TO_LOW,
+    LANE_TO_HIGH,
+    LANE_FROM_LOW,
+    LANE_FROM_HIGH,
+    LANE_REST,     /* of the key the nic out; of a rule what is not a range: index, and bits */
+    LANE_PROTOCOL, /* << 8 | nic in */
+    LANE_TO_PORT,
+    LANE_FROM_PORT,
+    CLASSIFIER_LANES,
 };
-_Static_assert(sizeof(struct classifier_rule) == 64, "one cache line");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "lanes are read from 64-bit words");
+
+/* Bits of a rule's span[LANE_REST], above the groups that it forbids. */
+enum {
+    CLASSIFIER_LAST = 1 << 12, /* of its list */
+    CLASSIFIER_MORE = 1 << 13, /* there is more to compare: more[index] */
+};
+
+/* A rule as it is compared: half a line of cache. A key's word minus `first`, modulo 2^16, is at most
+ * `span`; first[LANE_REST] is the rule's index in the table, 0 the best. */
+struct classifier_rule {
+    uint16_t first[CLASSIFIER_LANES], span[CLASSIFIER_LANES];
+} __attribute__((aligned(32)));
+
+/* What few rules look at. */
+struct classifier_more {
+    uint32_t rest, rest_mask; /* protocol and nics, as in a key */
+    uint16_t detail, detail_mask;
+    uint16_t bpf; /* it has a program, at bpf_at */
+    uint16_t bpf_at;
+};
 
 /* First rule of the list in the lower half, 0 for none; above it, a bit for each tag of a hash in
  * it. */
@@ -57,8 +77,8 @@ typedef uint32_t classifier_slot_t;
 struct classifier_tuple {
     uint64_t addresses_mask, rest_mask;
     uint32_t slot, slot_mask;
-    uint32_t best; /* lowest index in it */
-    uint32_t unused;
+    uint32_t best;   /* lowest index in it */
+    uint32_t unused; /* 32 bytes: found by a shift */
 };
 
 /* Candidates by some bits of a field: bit n is tuple n. */
@@ -77,8 +97,10 @@ struct classifier {
     struct classifier_tuple tuple[CLASSIFIER_TUPLES_MAX];
     struct classifier_prune prune;
     classifier_slot_t slot[CLASSIFIER_SLOTS_MAX];
-    struct classifier_rule rule[PIGLET_FIREWALL_RULES_MAX + 1]
-        __attribute__((aligned(64))); /* [0]: none */
+    struct classifier_rule rule[PIGLET_FIREWALL_RULES_MAX + 1]; /* [0]: none */
+    struct classifier_more more[PIGLET_FIREWALL_RULES_MAX];     /* by index */
+    /* By index, how many tuples, which are in order of their best rule, hold a better one. */
+    uint8_t better[PIGLET_FIREWALL_RULES_MAX + 1];
     struct piglet_bpf bpf[PIGLET_FIREWALL_BPF_MAX];
 };
 

@@ -3,7 +3,7 @@
 #define FIREWALL_FIREWALL_H
 
 #include "kernel/service.h"
-#include "services/firewall/classifier.h"
+#include "services/firewall/known.h"
 #include "services/firewall/state.h"
 
 enum {
@@ -31,6 +31,7 @@ struct firewall_half {
     struct firewall_action action[PIGLET_FIREWALL_RULES_MAX + FIREWALL_DIRECTIONS];
     struct firewall_count count[PIGLET_FIREWALL_RULES_MAX + FIREWALL_DIRECTIONS];
     struct classifier classifier;
+    struct known known;
 };
 
 struct firewall {
@@ -57,6 +58,28 @@ void firewall_transmit(struct service_self *self, struct batch *batch);
 /* live.c: bit i is set where frame[i] passes as one of a live flow; nothing was done about the others.
  * count is at most 64. For tables with flows that are not asked about each packet. */
 uint64_t firewall_live(struct firewall *firewall, struct frame *const *frame, unsigned count);
+
+/* known.c */
+
+/* What the rules say of each key: the place of an action. count is at most BATCH_MAX. */
+void firewall_ask(struct firewall_half *half, const struct rules_key *const *keys, unsigned count,
+                  uint32_t *actions);
+
+/* For tables without flows: bit i is set where frame[i], which came in, passes by what is known, and
+ * was counted; nothing was done about the others. count is at most 64. Likewise for one we send. */
+uint64_t firewall_known(struct service_self *self, struct frame *const *frame, unsigned count);
+bool firewall_known_sent(struct firewall *firewall, struct frame *frame);
+
+/* The direction of a frame that came in, and by which nic it would go out. */
+static inline uint8_t firewall_way(const struct frame *frame, uint8_t *out)
+{
+    *out = RULES_NIC_NONE;
+    if (frame->kind != FRAME_FORWARD)
+        return PIGLET_DIRECTION_IN;
+    if (frame->leaves_by != NIC_NOWHERE)
+        *out = frame->leaves_by;
+    return PIGLET_DIRECTION_FORWARD;
+}
 
 /* packet.c: headers as keys. */
 

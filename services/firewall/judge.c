@@ -117,26 +117,19 @@ static const struct rules_key *judge_key(struct judgement *judgement)
     return &judgement->packet.key;
 }
 
-/* Index of the action for a match: the default's place where there is none. */
-static uint32_t judge_action(const struct firewall_half *half, const struct rules_key *key,
-                             uint32_t found)
-{
-    return found != RULES_NONE ? found : half->rules + ((key->groups & 7u) >> 1);
-}
-
 /* Asks the rules about all of `some`: one at least. */
 static void judge_ask(struct firewall *firewall, struct judgement *judgement, const uint8_t *some,
                       unsigned count)
 {
     const struct rules_key *keys[BATCH_MAX];
-    uint32_t found[BATCH_MAX];
+    uint32_t actions[BATCH_MAX];
     unsigned keyed = 0;
     do
         keys[keyed] = judge_key(&judgement[some[keyed]]);
     while (++keyed < count);
-    classifier_match(&firewall->active->classifier, keys, count, found);
+    firewall_ask(firewall->active, keys, count, actions);
     for (unsigned i = 0; i < count; i++)
-        judgement[some[i]].rule = judge_action(firewall->active, keys[i], found[i]);
+        judgement[some[i]].rule = actions[i];
     *firewall->count.asked += count;
 }
 
@@ -325,12 +318,13 @@ static uint64_t judge_all(struct service_self *self, struct judging *judging)
     return passed;
 }
 
-/* Whether there is a table to judge by, and one with flows that pass without being asked about. */
+/* Whether there is a table to judge by, and what may let a packet pass at once. */
 enum ready {
     READY_OPEN,   /* there is none: everything passes, */
     READY_CLOSED, /* or nothing */
-    READY_SLOW,   /* each packet is to be looked at */
-    READY_LIVE,
+    READY_SLOW,   /* each packet is to be looked at, */
+    READY_KNOWN,  /* or what is known says enough, */
+    READY_LIVE,   /* or that its flow is live */
 };
 
 static enum ready judge_ready(struct service_self *self)
@@ -339,8 +333,10 @@ static enum ready judge_ready(struct service_self *self)
     if (__builtin_expect(!firewall->active || !firewall->active->loaded, 0))
         return firewall->open ? READY_OPEN : READY_CLOSED;
     firewall->flows->now = (uint32_t)(service_now_ns(self) >> FLOW_TICK_SHIFT);
-    if (__builtin_expect(firewall->active->flags & PIGLET_FIREWALL_STATELESS, 0))
+    if (__builtin_expect(firewall->active->flags & PIGLET_FIREWALL_STATELESS, 0)) {
         firewall->unseen = true;
+        return firewall->active->programs ? READY_SLOW : READY_KNOWN;
+    }
     return firewall->active->flags ? READY_SLOW : READY_LIVE;
 }
 
@@ -371,11 +367,7 @@ static __attribute__((noinline)) uint64_t judge_received(struct service_self *se
     for (; rest; rest &= rest - 1) {
         unsigned i = (unsigned)__builtin_ctzll(rest);
         struct frame *frame = batch->frame[i];
-        uint8_t direction = PIGLET_DIRECTION_IN, out = RULES_NIC_NONE;
-        if (frame->kind == FRAME_FORWARD) {
-            direction = PIGLET_DIRECTION_FORWARD;
-            out = frame->leaves_by == NIC_NOWHERE ? RULES_NIC_NONE : frame->leaves_by;
-        }
+        uint8_t out, direction = firewall_way(frame, &out);
         judge_add(&judging, frame, i, direction, frame->nic, out);
     }
     return judge_all(self, &judging);
@@ -390,6 +382,8 @@ void firewall_receive(struct service_self *self, struct batch *batch)
         return;
     if (ready == READY_LIVE)
         passed = firewall_live(firewall, batch->frame, batch->count);
+    else if (ready == READY_KNOWN)
+        passed = firewall_known(self, batch->frame, batch->count);
     if (__builtin_expect(passed == all, 1)) {
         *firewall->count.accepted += batch->count;
         return;
@@ -433,15 +427,17 @@ static inline enum sent judge_sent(struct frame *frame)
 
 /* Those with a bit in `rest`, which are IPv4. */
 static __attribute__((noinline)) uint64_t
-judge_own(struct service_self *self, const struct batch *batch, uint64_t rest, bool live)
+judge_own(struct service_self *self, const struct batch *batch, uint64_t rest, enum ready ready)
 {
+    struct firewall *firewall = self->state;
     struct judging judging;
     uint64_t passed = 0;
     judging.count = 0;
     for (; rest; rest &= rest - 1) {
         unsigned i = (unsigned)__builtin_ctzll(rest);
         struct frame *frame = batch->frame[i];
-        if (live && firewall_live(self->state, &frame, 1))
+        if ((ready == READY_LIVE && firewall_live(firewall, &frame, 1)) ||
+            (ready == READY_KNOWN && firewall_known_sent(firewall, frame)))
             passed |= 1ull << i;
         else
             judge_add(&judging, frame, i, PIGLET_DIRECTION_OUT, RULES_NIC_NONE, frame->nic);
@@ -468,6 +464,6 @@ void firewall_transmit(struct service_self *self, struct batch *batch)
     }
     if (passed == all)
         return;
-    passed |= judge_own(self, batch, own, ready == READY_LIVE);
+    passed |= judge_own(self, batch, own, ready);
     judge_keep(self, batch, passed);
 }

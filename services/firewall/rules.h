@@ -21,6 +21,7 @@ enum {
     KEY_TRANSPORT = 1 << 10,
     KEY_NO_TRANSPORT = 1 << 11, /* a later fragment, or too short: no ports, flags, types */
     KEY_STATES = 15 << KEY_STATE,
+    KEY_GROUPS = (1 << 12) - 1,
 };
 
 /* What rules look at, packed so that a rule compares it in words. */

@@ -170,10 +170,6 @@ void flow_sweep(struct flow_table *table);
 bool flow_tcp_follow(struct flow *flow, const struct flow_packet *packet, bool reply);
 void flow_tcp_begin(struct flow *flow, const struct flow_packet *packet);
 
-/* Data of an established connection, inside its windows: like flow_follow. False: it is not that, and
- * nothing changed. `tcp` has `bytes` bytes, 20 at least. */
-bool flow_tcp_data(struct flow *flow, const uint8_t *tcp, unsigned bytes, bool reply);
-
 /* ---- keys ---- */
 
 #define FLOW_HASH_A 0xa0761d6478bd642full /* odd, without pattern */

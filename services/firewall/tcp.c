@@ -7,21 +7,13 @@
  *
  * Simpler than a real TCP: SACK and timestamps are not looked at; simultaneous open is invalid; a
  * SYN inside an open connection passes and changes nothing (its receiver answers by RFC 5961 5). */
-#include "services/firewall/state.h"
-#include "wire/tcp.h"
+#include "services/firewall/segment.h"
 
 enum {
-    ACK_LAG_MIN = 66000, /* how old an acknowledgement may be, whatever the window */
-    SCALE_MAX = 14,      /* RFC 7323 2.3 */
+    SCALE_MAX = 14, /* RFC 7323 2.3 */
     OPTION_END = 0,
     OPTION_NOP = 1,
     OPTION_SCALE = 3,
-};
-
-/* A segment's numbers. */
-struct segment {
-    uint32_t sequence, end, acknowledgement, window;
-    uint8_t flags;
 };
 
 static struct segment segment_read(const struct flow_packet *packet, uint8_t scale)
@@ -57,17 +49,6 @@ static int segment_scale(const struct flow_packet *packet)
         at += packet->tcp[at + 1];
     }
     return -1;
-}
-
-/* a <= b, of sequence numbers. */
-static inline bool not_after(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) <= 0;
-}
-
-static inline uint32_t at_least_one(uint32_t window)
-{
-    return window ? window : 1; /* a closed window is probed by one octet (RFC 9293 3.8.6.1) */
 }
 
 void flow_tcp_begin(struct flow *flow, const struct flow_packet *packet)
@@ -126,31 +107,6 @@ static bool tcp_syn_ack(struct flow *flow, const struct flow_packet *packet,
     flow->side[0].end_max = segment->acknowledgement + at_least_one(segment->window);
     flow->state = FLOW_TCP_ANSWERED;
     return true;
-}
-
-static inline bool tcp_in_window(const struct flow_side *sender, const struct flow_side *receiver,
-                                 const struct segment *segment)
-{
-    if (!not_after(segment->end, sender->end_max) ||
-        !not_after(sender->end - receiver->window, segment->sequence))
-        return false;
-    if (!(segment->flags & TCP_ACK))
-        return true;
-    uint32_t lag = sender->window > ACK_LAG_MIN ? sender->window : ACK_LAG_MIN;
-    return not_after(segment->acknowledgement, receiver->end) &&
-           not_after(receiver->end - lag, segment->acknowledgement);
-}
-
-static inline void tcp_advance(struct flow_side *sender, struct flow_side *receiver,
-                               const struct segment *segment)
-{
-    if (not_after(sender->end, segment->end))
-        sender->end = segment->end;
-    if (segment->window > sender->window)
-        sender->window = segment->window;
-    uint32_t offered = segment->acknowledgement + at_least_one(segment->window);
-    if (segment->flags & TCP_ACK && not_after(receiver->end_max, offered))
-        receiver->end_max = offered;
 }
 
 static bool tcp_reset(struct flow *flow, const struct segment *segment, bool reply)
@@ -215,25 +171,5 @@ bool flow_tcp_follow(struct flow *flow, const struct flow_packet *packet, bool r
         tcp_advance(sender, receiver, &segment);
     }
     tcp_state(flow, &segment, reply);
-    return true;
-}
-
-bool flow_tcp_data(struct flow *flow, const uint8_t *tcp, unsigned bytes, bool reply)
-{
-    const struct tcp_header *header = (const struct tcp_header *)tcp;
-    unsigned length = (header->offset >> 4) * 4u;
-    if ((header->flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) != TCP_ACK ||
-        length < TCP_HEADER_MIN || length > bytes)
-        return false;
-    if (flow->flags & FLOW_LIBERAL)
-        return true;
-    struct segment segment = {.sequence = be32_get(header->sequence),
-                              .acknowledgement = be32_get(header->acknowledgement),
-                              .window = (uint32_t)be16_get(header->window) << flow->scale[reply],
-                              .flags = TCP_ACK};
-    segment.end = segment.sequence + bytes - length;
-    if (!tcp_in_window(&flow->side[reply], &flow->side[!reply], &segment))
-        return false;
-    tcp_advance(&flow->side[reply], &flow->side[!reply], &segment);
     return true;
 }
