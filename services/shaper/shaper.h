@@ -34,6 +34,7 @@ enum {
 /* How fast a bucket fills, and how deep it is; times of the fixed point are 2^-24 ns. */
 struct shaper_rate {
     uint64_t byte_time; /* fixed point: of one byte, rounded up */
+    uint64_t bytes_ns;  /* bytes in a ns, in 2^-32, rounded down */
     uint64_t burst_ns;  /* of the whole bucket */
     uint32_t burst_bytes;
     uint64_t slack_ns; /* of the bucket without room for one frame */
@@ -148,6 +149,14 @@ struct shaper_memory {
     struct shaper_cached cached[SHAPER_CACHE];
 };
 
+/* Frames of one class that pass one behind the other in a batch, and are charged together. */
+struct shaper_streak {
+    struct shaper_class *class; /* NULL: none */
+    unsigned level;             /* of the class that lends to it */
+    uint32_t frames, bytes;     /* not charged yet */
+    uint32_t room; /* while they are no more bytes than this, another may pass; 0: not known */
+};
+
 struct shaper {
     struct shaper_half *half; /* in force; NULL: there never was a table */
     struct shaper_half *spare, *draft;
@@ -162,6 +171,7 @@ struct shaper {
     uint32_t frames_held, frames_max, frames_reserve;
     uint64_t seed; /* so that flows' places are not known outside */
     uint64_t *held, *passed, *delayed;
+    struct shaper_streak streak; /* in shaper_transmit */
 };
 
 /* ---- match.c ---- */
@@ -175,8 +185,28 @@ void shaper_match_changed(struct shaper *shaper);
 /* ---- tree.c ---- */
 
 /* Whether a frame may go past the queues: nothing waits in its tree, and all buckets allow it. It
- * is charged then. */
-bool shaper_pass(struct shaper_class *class, uint32_t length, uint64_t now_ns);
+ * is charged then, by shaper_settle at the latest; nothing else may look at buckets before. */
+bool shaper_pass_first(struct shaper *shaper, struct shaper_class *class, uint32_t length,
+                       uint64_t now_ns);
+void shaper_charge_streak(struct shaper *shaper, uint64_t now_ns);
+
+static inline void shaper_settle(struct shaper *shaper, uint64_t now_ns)
+{
+    if (shaper->streak.frames)
+        shaper_charge_streak(shaper, now_ns);
+    shaper->streak.class = NULL;
+}
+
+static inline bool shaper_pass(struct shaper *shaper, struct shaper_class *class, uint32_t length,
+                               uint64_t now_ns)
+{
+    struct shaper_streak *streak = &shaper->streak;
+    if (__builtin_expect(class != streak->class || streak->bytes > streak->room, 0))
+        return shaper_pass_first(shaper, class, length, now_ns);
+    streak->frames++;
+    streak->bytes += length;
+    return true;
+}
 
 /* The class that sends next, of a tree that has one; and how it was found, for shaper_sent. */
 struct shaper_path {

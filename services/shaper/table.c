@@ -100,6 +100,7 @@ static struct shaper_rate shaper_rate(uint64_t rate_bps, uint32_t burst_bytes)
         .burst_ns = burst_bytes * bit_ns / rate_bps,
         .burst_bytes = burst_bytes,
     };
+    rate.bytes_ns = (1ull << (32 + SHAPER_RATE_FRACTION)) / rate.byte_time;
     /* Without what rounding leaves out: a frame that goes when this is left never overdraws. */
     rate.slack_ns = rate.burst_ns - SHAPER_ROUNDING_NS -
                     (PIGLET_SHAPER_FRAME_MAX * rate.byte_time >> SHAPER_RATE_FRACTION);

@@ -20,6 +20,7 @@ static inline bool shaper_open(const struct shaper_bucket *bucket, const struct 
     return bucket->full_ns <= now_ns + rate->slack_ns;
 }
 
+/* Several frames at once come to the same as one after the other. */
 static inline void shaper_charge(struct shaper_bucket *bucket, const struct shaper_rate *rate,
                                  uint32_t length, uint64_t now_ns)
 {
@@ -60,8 +61,8 @@ static inline bool shaper_lends(const struct shaper_class *class, uint64_t now_n
  * the rate's. Above the lender that may be shut, as those below are served by their own rates
  * before it lends: then it owes, which keeps it from lending; at most another bucket, or classes
  * below whose rates are more than its own would keep it from that for ever. */
-static inline void shaper_charge_class(struct shaper_class *class, unsigned level, uint32_t length,
-                                       uint64_t now_ns)
+static inline void shaper_charge_class(struct shaper_class *class, unsigned level, uint32_t frames,
+                                       uint32_t length, uint64_t now_ns)
 {
     struct shaper_queue *queue = class->queue;
     shaper_charge(&queue->ceiling, &class->ceiling, length, now_ns);
@@ -71,25 +72,91 @@ static inline void shaper_charge_class(struct shaper_class *class, unsigned leve
         if (queue->rate.full_ns > owes_most_ns)
             queue->rate.full_ns = owes_most_ns;
     }
-    queue->sent_frames++;
+    queue->sent_frames += frames;
     queue->sent_bytes += length;
 }
 
-bool shaper_pass(struct shaper_class *class, uint32_t length, uint64_t now_ns)
+/* ---- passing --------------------------------------------------------------------------------- */
+
+static inline void shaper_charge_all(struct shaper *shaper, struct shaper_class *class,
+                                     unsigned level, uint32_t frames, uint32_t bytes,
+                                     uint64_t now_ns)
 {
-    unsigned level = PIGLET_SHAPER_DEPTH_MAX;
-    if (class->top->held)
-        return false;
-    for (struct shaper_class *above = class; above; above = above->parent) {
+    for (; class; class = class->parent)
+        shaper_charge_class(class, level, frames, bytes, now_ns);
+    *shaper->passed += frames;
+}
+
+void shaper_charge_streak(struct shaper *shaper, uint64_t now_ns)
+{
+    struct shaper_streak *streak = &shaper->streak;
+    shaper_charge_all(shaper, streak->class, streak->level, streak->frames, streak->bytes, now_ns);
+    streak->frames = 0;
+}
+
+/* The level of the class that lends to this one so that a frame may pass; SHAPER_SHUT: it may not. */
+enum { SHAPER_SHUT = PIGLET_SHAPER_DEPTH_MAX };
+
+static inline unsigned shaper_lender(const struct shaper_class *class, uint64_t now_ns)
+{
+    unsigned level = SHAPER_SHUT;
+    for (const struct shaper_class *above = class; above; above = above->parent) {
         if (!shaper_open(&above->queue->ceiling, &above->ceiling, now_ns))
-            return false;
-        if (level == PIGLET_SHAPER_DEPTH_MAX && shaper_lends(above, now_ns))
+            return SHAPER_SHUT;
+        if (level == SHAPER_SHUT && shaper_lends(above, now_ns))
             level = above->level;
     }
-    if (level == PIGLET_SHAPER_DEPTH_MAX)
+    return level;
+}
+
+/* Bytes that leave an open bucket open. */
+static inline uint32_t shaper_room(const struct shaper_bucket *bucket,
+                                   const struct shaper_rate *rate, uint64_t now_ns)
+{
+    const uint64_t most_ns = 1 << 26; /* 12 bytes in each come to below 2^30, and products fit */
+    uint64_t from_ns = bucket->full_ns > now_ns ? bucket->full_ns : now_ns;
+    uint64_t room_ns = now_ns + rate->slack_ns - from_ns;
+    return (uint32_t)((room_ns < most_ns ? room_ns : most_ns) * rate->bytes_ns >> 32);
+}
+
+/* How many bytes may pass before a bucket shuts that decides about it: the ceilings', and the one of
+ * the lender, behind which another may come. */
+static uint32_t shaper_streak_room(const struct shaper_class *class, unsigned level,
+                                   uint64_t now_ns)
+{
+    uint32_t least = UINT32_MAX;
+    for (; class; class = class->parent) {
+        uint32_t room = shaper_room(&class->queue->ceiling, &class->ceiling, now_ns);
+        least = room < least ? room : least;
+        if (class->level != level || class->one_bucket)
+            continue;
+        room = shaper_room(&class->queue->rate, &class->rate, now_ns);
+        least = room < least ? room : least;
+    }
+    return least;
+}
+
+bool shaper_pass_first(struct shaper *shaper, struct shaper_class *class, uint32_t length,
+                       uint64_t now_ns)
+{
+    struct shaper_streak *streak = &shaper->streak;
+    bool again = class == streak->class;
+    shaper_settle(shaper, now_ns);
+    if (class->top->held)
         return false;
-    for (struct shaper_class *above = class; above; above = above->parent)
-        shaper_charge_class(above, level, length, now_ns);
+    unsigned level = shaper_lender(class, now_ns);
+    if (level == SHAPER_SHUT)
+        return false;
+    streak->class = class;
+    streak->bytes = length;
+    streak->room = 0;
+    if (!again) { /* perhaps the only one */
+        shaper_charge_all(shaper, class, level, 1, length, now_ns);
+        return true;
+    }
+    streak->level = level;
+    streak->frames = 1;
+    streak->room = shaper_streak_room(class, level, now_ns);
     return true;
 }
 
@@ -195,7 +262,7 @@ void shaper_sent(struct service_self *self, struct shaper_class *class,
     for (struct shaper_class *below = NULL; class; below = class, class = class->parent) {
         if (below && next)
             class->cursor[path->row[--depth]] = (uint8_t)((below->place + 1) & 63);
-        shaper_charge_class(class, path->level, length, now_ns);
+        shaper_charge_class(class, path->level, 1, length, now_ns);
         if (changed || !shaper_open(&class->queue->ceiling, &class->ceiling, now_ns) ||
             class->lends != shaper_lends(class, now_ns))
             changed = shaper_offer(self, class);
