@@ -9,6 +9,9 @@ CLANG  = clang
 PYTHON = /usr/bin/python3
 VERSION = 0.1.0
 
+# The time that images say they are made at: the same sources give the same bytes.
+SOURCE_DATE_EPOCH ?= 1735689600
+
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 .SUFFIXES:
@@ -33,6 +36,7 @@ QUIET = $(if $(V),,@echo "  $(@F)";)
 all: x86_64 hosted tools
 
 include arch/x86_64/machine.mk
+include arch/x86_64/efi/efi.mk
 include arch/hosted/machine.mk
 include client/client.mk
 include tools/pigctl/pigctl.mk

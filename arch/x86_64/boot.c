@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "acpi.h"
+#include "screen.h"
 #include "start_info.h"
 #include "x86.h"
 
@@ -28,6 +29,7 @@ static void boot_memory(void)
 {
     for (unsigned i = 0; i < start.range_count; i++)
         memory_add(start.ram[i].start, start.ram[i].end);
+    memory_reach(start.acpi_end);
     memory_reserve(image_physical(image_start), page_up(image_physical(image_end)));
     for (unsigned i = 0; i < start.module_count; i++)
         memory_reserve(start.module[i].start & ~(PAGE_BYTES - 1ull), page_up(start.module[i].end));
@@ -48,6 +50,19 @@ static void boot_hand_over(void)
     }
 }
 
+/* The loader may say anything: RAM is not written to, whatever it calls a screen. */
+static void boot_screen(void)
+{
+    const struct loader_screen *screen = &start.note.screen;
+    if (!screen_good(screen))
+        return;
+    uint64_t end = screen->address + screen_bytes(screen);
+    for (unsigned i = 0; i < start.range_count; i++)
+        if (screen->address < start.ram[i].end && end > start.ram[i].start)
+            return;
+    screen_start(screen, paging_map_device(screen->address, screen_bytes(screen)));
+}
+
 static void boot_name(void)
 {
     static const struct {
@@ -64,7 +79,8 @@ static void boot_name(void)
     for (unsigned i = 0; i < sizeof hypervisor / sizeof hypervisor[0]; i++)
         if (strcmp(signature, hypervisor[i].signature) == 0)
             name = hypervisor[i].name;
-    snprintf(machine_name, sizeof machine_name, "x86_64 by PVH, %s, %lu MiB", name,
+    snprintf(machine_name, sizeof machine_name, "x86_64 by %s, %s, %lu MiB",
+             *start.note.loader ? start.note.loader : "PVH", name,
              (unsigned long)((memory_total() + (1 << 20) - 1) >> 20));
     handed.machine = machine_name;
 }
@@ -79,6 +95,7 @@ void boot_main(uint64_t address)
     boot_memory();
     if (!paging_start())
         boot_refuse("too little memory for page tables");
+    boot_screen();
     boot_hand_over();
     if (!apic_start() || !clock_start())
         report_stop();

@@ -33,6 +33,12 @@ void memory_add(uint64_t start, uint64_t end)
     memory_insert(start, end);
 }
 
+void memory_reach(uint64_t end)
+{
+    if (end > memory.top && end <= paging_reach())
+        memory.top = end;
+}
+
 void memory_reserve(uint64_t start, uint64_t end)
 {
     for (unsigned i = 0; i < memory.count; i++) {

@@ -1,7 +1,8 @@
-/* The console: a 16550 serial port, polled. Source: National Semiconductor PC16550D datasheet, 8.0.
- */
+/* The console: a 16550 serial port, polled, and the screen (screen.c). Source: National Semiconductor
+ * PC16550D datasheet, 8.0. */
 #include <string.h>
 
+#include "screen.h"
 #include "x86.h"
 
 enum {
@@ -73,6 +74,7 @@ static void uart_put(char byte)
 
 void arch_console_write(const char *text, size_t bytes)
 {
+    screen_write(text, bytes);
     for (size_t i = 0; console && i < bytes; i++) {
         if (text[i] == '\n')
             uart_put('\r');
@@ -94,6 +96,7 @@ int arch_console_select(const char *value)
 {
     if (strcmp(value, "none") == 0) {
         console = 0;
+        screen_start(NULL, NULL);
         return 0;
     }
     unsigned baud = UART_CLOCK;

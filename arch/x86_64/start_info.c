@@ -3,28 +3,11 @@
 
 #include <string.h>
 
-#define START_MAGIC 0x336ec578
+#include "pvh.h"
 
-enum {
-    START_WITH_MAP = 1, /* the version that brought the memory map */
-    START_RAM = 1,
-    START_PAGE = 4096,
-};
+enum { START_PAGE = 4096 };
 
-struct raw_info {
-    uint32_t magic, version, flags, module_count;
-    uint64_t modules, command_line, rsdp, map;
-    uint32_t map_entries, reserved;
-};
-
-struct raw_module {
-    uint64_t address, bytes, command_line, reserved;
-};
-
-struct raw_range {
-    uint64_t address, bytes;
-    uint32_t type, reserved;
-};
+#define START_ACPI_MAX (1ull << 32)
 
 typedef void *start_map(uint64_t address, uint64_t bytes);
 
@@ -51,28 +34,56 @@ static bool start_whole_pages(uint64_t address, uint64_t bytes, struct start_ran
     return range->start < range->end;
 }
 
-static bool start_ranges(const struct raw_info *raw, start_map *map, struct start_info *info)
+/* ACPI's tables may lie behind all RAM, and are to be read too. (They lie below 4 GiB, where 32-bit
+ * systems find them; page tables for more than that would cost memory.) */
+static void start_acpi(const struct pvh_range *one, struct start_info *info)
 {
-    if (raw->version < START_WITH_MAP || !raw->map || raw->map_entries > START_RANGES_MAX)
+    uint64_t end = one->address + one->bytes;
+    if (end > one->address && end <= START_ACPI_MAX && end > info->acpi_end)
+        info->acpi_end = end;
+}
+
+static bool start_ranges(const struct pvh_info *raw, start_map *map, struct start_info *info)
+{
+    if (raw->version < PVH_WITH_MAP || !raw->map || raw->map_entries > START_RANGES_MAX)
         return false;
-    const struct raw_range *entry = map(raw->map, raw->map_entries * sizeof *entry);
+    const struct pvh_range *entry = map(raw->map, raw->map_entries * sizeof *entry);
     for (unsigned i = 0; entry && i < raw->map_entries; i++) {
-        struct raw_range one;
+        struct pvh_range one;
         memcpy(&one, &entry[i], sizeof one);
         struct start_range *ram = &info->ram[info->range_count];
-        if (one.type == START_RAM && start_whole_pages(one.address, one.bytes, ram))
+        if (one.type == PVH_RAM && start_whole_pages(one.address, one.bytes, ram))
             info->range_count++;
+        else if (one.type == PVH_ACPI || one.type == PVH_ACPI_NVS)
+            start_acpi(&one, info);
     }
     return info->range_count != 0;
 }
 
-static void start_modules(const struct raw_info *raw, start_map *map, struct start_info *info)
+/* What a loader of ours tells: kept, and no module for the kernel. */
+static bool start_note(const struct pvh_module *module, start_map *map, struct start_info *info)
+{
+    struct loader_note note;
+    const void *found = module->bytes == sizeof note ? map(module->address, sizeof note) : NULL;
+    if (!found)
+        return false;
+    memcpy(&note, found, sizeof note);
+    if (note.magic != LOADER_NOTE_MAGIC)
+        return false;
+    note.loader[sizeof note.loader - 1] = 0;
+    info->note = note;
+    return true;
+}
+
+static void start_modules(const struct pvh_info *raw, start_map *map, struct start_info *info)
 {
     unsigned count = raw->module_count < ARCH_MODULES_MAX ? raw->module_count : ARCH_MODULES_MAX;
-    const struct raw_module *module = map(raw->modules, count * sizeof *module);
+    const struct pvh_module *module = map(raw->modules, count * sizeof *module);
     for (unsigned i = 0; raw->modules && module && i < count; i++) {
-        struct raw_module one;
+        struct pvh_module one;
         memcpy(&one, &module[i], sizeof one);
+        if (start_note(&one, map, info))
+            continue;
         if (one.address && one.bytes && one.address + one.bytes > one.address)
             info->module[info->module_count++] =
                 (struct start_range){one.address, one.address + one.bytes};
@@ -81,13 +92,13 @@ static void start_modules(const struct raw_info *raw, start_map *map, struct sta
 
 const char *start_info_read(uint64_t at, start_map *map, struct start_info *info)
 {
-    struct raw_info raw;
+    struct pvh_info raw;
     memset(info, 0, sizeof *info);
     const void *found = map(at, sizeof raw);
     if (!found)
         return "it lies outside of memory";
     memcpy(&raw, found, sizeof raw);
-    if (raw.magic != START_MAGIC)
+    if (raw.magic != PVH_MAGIC)
         return "wrong magic number";
     if (!start_ranges(&raw, map, info))
         return "no memory map";

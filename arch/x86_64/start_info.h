@@ -1,8 +1,9 @@
-/* What a PVH loader hands over. Source: Xen's xen/include/public/arch-x86/hvm/start_info.h. */
+/* What a PVH loader hands over (pvh.h), or one of ours in the same shape. */
 #ifndef X86_64_START_INFO_H
 #define X86_64_START_INFO_H
 
 #include "arch/arch.h"
+#include "loader_note.h"
 
 enum {
     START_RANGES_MAX = 128,
@@ -14,10 +15,12 @@ struct start_range {
 };
 
 struct start_info {
-    uint64_t rsdp; /* 0: not given */
+    uint64_t rsdp;     /* 0: not given */
+    uint64_t acpi_end; /* behind the last range of ACPI's tables; 0: none told */
     unsigned range_count, module_count;
     struct start_range ram[START_RANGES_MAX]; /* whole pages of usable memory */
     struct start_range module[ARCH_MODULES_MAX];
+    struct loader_note note; /* zeroes: a loader of others */
     char command_line[START_LINE_MAX];
 };
 

@@ -90,7 +90,10 @@ struct memory_range {
 void memory_add(uint64_t start, uint64_t end);
 void memory_reserve(uint64_t start, uint64_t end);
 
-/* One past the last byte of RAM, and how much there is. */
+/* There is something to read, if not to use, up to there. */
+void memory_reach(uint64_t end);
+
+/* One past the last byte of RAM or of what memory_reach told, and how much RAM there is. */
 uint64_t memory_top(void);
 uint64_t memory_total(void);
 

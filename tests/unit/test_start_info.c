@@ -97,12 +97,42 @@ static void start_info_03_odd_parts_are_left_out(void **state)
     assert_int_equal(strlen(info.command_line), START_LINE_MAX - 1);
 }
 
+/* A note of a loader of ours is kept, and is no module; ACPI's tables below 4 GiB can be read. */
+static void start_info_04_note(void **state)
+{
+    (void)state;
+    static struct start_info info;
+    struct loader_note note = {
+        .magic = LOADER_NOTE_MAGIC, .loader = "UEFI", .screen = {.width = 640}};
+    make_good();
+    memcpy(memory + 0x3000, &note, sizeof note);
+    put(MODULES, BASE + 0x3000, 8);
+    put(MODULES + 8, sizeof note, 8);
+    put_range(1, 0x7f000000, 0x10000, 3);
+    assert_null(start_info_read(BASE, map, &info));
+    assert_int_equal(info.module_count, 0);
+    assert_string_equal(info.note.loader, "UEFI");
+    assert_int_equal(info.note.screen.width, 640);
+    assert_int_equal(info.acpi_end, 0x7f010000);
+    put_range(1, 0x100000000, 0x1000, 4);
+    memset(memory + 0x3008, 'x', 16); /* a name without an end */
+    put(MODULES + 8, sizeof note, 8);
+    assert_null(start_info_read(BASE, map, &info));
+    assert_int_equal(info.acpi_end, 0);
+    assert_int_equal(strlen(info.note.loader), sizeof info.note.loader - 1);
+    put(BASE + 0x3000, 1, 1); /* another magic number: a module like others */
+    assert_null(start_info_read(BASE, map, &info));
+    assert_int_equal(info.module_count, 1);
+    assert_int_equal(info.note.magic, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(start_info_01_good),
         cmocka_unit_test(start_info_02_refused),
         cmocka_unit_test(start_info_03_odd_parts_are_left_out),
+        cmocka_unit_test(start_info_04_note),
     };
     return cmocka_run_group_tests_name("start info", tests, NULL, NULL);
 }
