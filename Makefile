@@ -42,6 +42,7 @@ include client/client.mk
 include tools/pigctl/pigctl.mk
 include tools/pigtap/pigtap.mk
 include tools/psr-doc.mk
+include tools/image.mk
 include tests/tests.mk
 include bench/bench.mk
 
@@ -88,6 +89,8 @@ check: | packages
 		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches kernel services drivers/intel drivers/e1000
 
 help:
+	@echo "make image   what machines start from, in $(BUILD)/: piglet.efi, .img (disk), .iso, .elf (PVH), .ipxe;"
+	@echo "             WORDS='ip=10.0.0.2/24' CONFIG=site.conf: with these words and that configuration"
 	@echo "make run     boot it in QEMU and ping it (stop with Ctrl-C)"
 	@echo "make test    all tests; the last line says how many passed"
 	@echo "make unit    the quick part of them"

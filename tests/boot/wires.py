@@ -105,10 +105,11 @@ class Windows:
 class Site:
     """Boots Piglet on `name` with a nic a host. `hosts`: lists of addresses of each host's end; `windows`: how many
     clients can attach, by the names in `self.windows`; `before` is called with the first host, once that has its
-    wire and before Piglet starts."""
+    wire and before Piglet starts. `start`, `memory`, `bus`: QEMU starts from this instead of the kernel itself (lab.firmware);
+    its words are its own."""
 
     def __init__(self, name, words, hosts=(("10.0.0.1/24",),), models=None, devices=(), wait=True, windows=0,
-                 before=None):
+                 before=None, start=None, memory="64M", bus="sata"):
         self.name = name
         self.places = Windows(self.hosted, windows)
         self.hosts = [Host(addresses) for addresses in hosts]
@@ -118,7 +119,7 @@ class Site:
             if self.hosted:
                 self._start_hosted(words, devices)
             else:
-                self._start_qemu(words, models, devices)
+                self._start_qemu(start, words, models, devices, memory, bus)
             live.append(self)
             if wait:
                 self.piglet.wait_ready()
@@ -143,7 +144,7 @@ class Site:
     def host(self):
         return self.hosts[0]
 
-    def _start_qemu(self, words, models, devices):
+    def _start_qemu(self, start, words, models, devices, memory, bus):
         board, model = self.name.split("-")
         taps = []
         for host in self.hosts:
@@ -153,8 +154,8 @@ class Site:
             self._before(self.host)
         models = models or [model] * len(taps)
         nics = [(model, machine.tap_netdev(tap)) for model, tap in zip(models, taps)]
-        self.piglet = machine.Qemu(artefact("x86_64", "piglet.elf"), f"console=ttyS0 {words}", board, "64M", nics,
-                                   [*devices, *self.places.devices], fds=[tap.fd for tap in taps])
+        self.piglet = machine.Qemu(start or artefact("x86_64", "piglet.elf"), f"console=ttyS0 {words}", board, memory, nics,
+                                   [*devices, *self.places.devices], fds=[tap.fd for tap in taps], bus=bus)
 
     def _start_hosted(self, words, devices):
         place = self.hosts[0].namespace if self.hosts else Namespace()

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from . import console
+from . import console, firmware
 from .namespace import LabError, tied
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -70,14 +70,15 @@ class Machine:
 
 
 class Qemu(Machine):
-    """Piglet in QEMU under TCG. `nics`: (model, netdev arguments) pairs, in PCI order."""
+    """Piglet in QEMU under TCG. `start`: an .elf, or what firmware.start_options takes. `nics`: (model, netdev
+    arguments) pairs, in PCI order."""
 
-    def __init__(self, elf, words, machine="q35", memory="64M", nics=(), extra=(), sink=None, fds=()):
+    def __init__(self, start, words="", machine="q35", memory="64M", nics=(), extra=(), sink=None, fds=(), bus="sata"):
         ours, theirs = socket.socketpair()
         with theirs:
-            command = qemu_command(elf, words, machine, memory, nics,
+            command = qemu_command(start, words, machine, memory, nics,
                                    ["-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
-                                    "-mon", "chardev=qmp,mode=control", *extra])
+                                    "-mon", "chardev=qmp,mode=control", *extra], bus)
             super().__init__(command, None, sink, (theirs.fileno(), *fds))
         ours.settimeout(10)
         self._qmp_socket, self._qmp = ours, None
@@ -108,16 +109,15 @@ class Qemu(Machine):
         return status
 
 
-def qemu_command(elf, words, machine, memory, nics, extra=()):
+def qemu_command(start, words, machine, memory, nics, extra=(), bus="sata"):
     if not shutil.which("qemu-system-x86_64"):
         raise LabError("qemu-system-x86_64 is missing", "sudo apt-get install qemu-system-x86")
     command = ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg", "-m", memory, "-nodefaults",
                "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
-               "-kernel", elf, "-append", words]
+               *firmware.start_options(start, words, bus)]
     for i, (model, netdev) in enumerate(nics):
-        # Option ROMs are for booting from the network; loading them takes a tenth of a second.
         command += ["-netdev", f"{netdev},id=wire{i}",
-                    "-device", f"{model},id=nic{i},netdev=wire{i},mac={mac_of(i)},romfile="]
+                    "-device", f"{model},id=nic{i},netdev=wire{i},mac={mac_of(i)},{firmware.rom(start, model, i)}"]
     return command + list(extra)
 
 

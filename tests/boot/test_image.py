@@ -1,0 +1,96 @@
+"""What machines start from: every image answers its first ping, wherever it is started from."""
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import wires
+from lab import console, firmware, machine as machines, netboot
+
+MACHINES = ("q35-e1000e",)
+SERVER, PIGLET = "10.0.0.1", "10.0.0.2"
+UEFI_TIMEOUT_S = 90  # OVMF takes 4 s, on a busy computer far more
+READY_BY = r"piglet: \S+ on x86_64 by {}, "
+WORDS = f"ip={PIGLET}/24 console=ttyS0"
+
+
+def made(folder, kind, words=WORDS, config=None):
+    """An image with these words, and perhaps a configuration."""
+    path = str(folder / f"piglet.{ {'disk': 'img'}.get(kind, kind)}")
+    command = [sys.executable, os.path.join(machines.ROOT, "tools", "image"), kind, path, "--words", words,
+               "--efi", wires.artefact("piglet.efi")]
+    if config:
+        command += ["--config", str(config)]
+    subprocess.run(command, check=True, timeout=60)
+    return path
+
+
+def compiled(folder, text):
+    """A configuration compiled to a module's file."""
+    source, module = folder / "site.conf", folder / "site.psr"
+    source.write_text(text)
+    subprocess.run([wires.artefact("tools", "pigctl"), "compile", str(source), "-o", str(module)], check=True, timeout=30)
+    return module
+
+
+def change(image, *files):
+    """Puts files, (name, contents) pairs, into a disk's file system, as whoever owns the disk may."""
+    for name, contents in files:
+        if contents is None:
+            command = ["mdel", "-i", f"{image}@@1M", f"::{name}"]
+        else:
+            command = ["mcopy", "-o", "-i", f"{image}@@1M", "-", f"::{name}"]
+        subprocess.run(command, input=contents, check=True, timeout=30)
+
+
+@pytest.fixture
+def started(boot):
+    """Starts an image under UEFI and waits until it is ready."""
+    def start(image, **options):
+        site = boot("", start=image, memory=options.pop("memory", firmware.UEFI_MEMORY), wait=False, **options)
+        site.console.wait(console.READY, UEFI_TIMEOUT_S)
+        assert site.console.find(READY_BY.format("UEFI"))
+        return site
+    return start
+
+
+def note_time(site, what):
+    """For the report: QEMU's start to "ready"."""
+    for line, when in zip(site.console.lines, site.console.times):
+        if "piglet: ready" in line:
+            wires.figures.append(f"{what}: ready {(when - site.piglet.started) * 1000:.0f} ms after QEMU's start")
+
+
+@pytest.mark.parametrize("bus", ("sata", "usb"))
+def test_image_01_disk(started, tmp_path, bus):
+    """A disk starts from a SATA port and as a USB stick; its configuration is applied."""
+    module = compiled(tmp_path, "addresses add 10.0.0.9/24@nic0\n")
+    site = started(made(tmp_path, "disk", config=module), bus=bus)
+    note_time(site, f"disk ({bus})")
+    assert site.host.answers(PIGLET)
+    assert site.host.answers("10.0.0.9"), site.console.tail()
+
+
+def test_image_02_iso(started, tmp_path):
+    """An ISO starts as a CD."""
+    site = started(made(tmp_path, "iso"))
+    assert site.host.answers(PIGLET)
+
+
+@pytest.mark.parametrize("protocol", ("tftp", "http"))
+def test_image_03_network(started, tmp_path, protocol):
+    """iPXE's ROM fetches the script, the program and a configuration, by TFTP and by HTTP."""
+    compiled(tmp_path, "addresses add 10.0.0.9/24@nic0\n").rename(tmp_path / "piglet.psr")
+    made(tmp_path, "ipxe")
+    shutil.copy(wires.artefact("piglet.efi"), tmp_path)
+    servers = []
+    site = started(firmware.NETWORK, before=lambda host: servers.append(
+        netboot.BootServer(host.namespace, host.interface, SERVER, tmp_path, script=protocol)))
+    note_time(site, f"network ({protocol})")
+    if protocol == "http":
+        assert servers[0].served.find(r"GET /piglet.efi")
+    else:
+        assert servers[0].said.find(r"sent \S*piglet.efi to")
+    assert site.host.answers(PIGLET)
+    assert site.host.answers("10.0.0.9"), site.console.tail()

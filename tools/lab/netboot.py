@@ -1,0 +1,41 @@
+"""What machines start from over a network: dnsmasq (DHCP, TFTP) and an HTTP server, in a namespace."""
+import ipaddress
+import os
+import shutil
+import sys
+
+from . import console
+from .namespace import LabError
+
+LEASE_S = 3600
+PREFIX = 24
+IPXE_OPTION = 175  # iPXE's own options: who sends it is iPXE
+START_TIMEOUT_S = 20
+
+
+class BootServer:
+    """Serves `folder` on `interface` of `namespace`, whose address is `address`. `leases`: {MAC: address}, and if
+    there are none the addresses from .50 to .99. iPXE is given `script`, plain firmware `program`."""
+
+    def __init__(self, namespace, interface, address, folder, leases=None, script="tftp", program="piglet.efi",
+                 sink=None):
+        if not shutil.which("dnsmasq"):
+            raise LabError("dnsmasq is missing", "sudo apt-get install dnsmasq-base")
+        network = ipaddress.ip_network(f"{address}/{PREFIX}", strict=False)
+        pool = [f"--dhcp-range={network[50]},{network[99]},{LEASE_S}"]
+        if leases:
+            pool = [f"--dhcp-range={network[0]},static,{LEASE_S}"]
+            pool += [f"--dhcp-host={mac},id:*,{lease}" for mac, lease in leases.items()]
+        base = {"tftp": f"tftp://{address}/", "http": f"http://{address}/"}.get(script, "")
+        self._dnsmasq = namespace.start(
+            ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--pid-file=", "--user=root",
+             "--leasefile-ro", "--log-facility=-", "--log-dhcp", "--no-ping", "--dhcp-authoritative", "--bind-dynamic",
+             f"--interface={interface}", *pool, "--enable-tftp", f"--tftp-root={os.path.abspath(folder)}",
+             f"--dhcp-match=set:ipxe,{IPXE_OPTION}",
+             f"--dhcp-boot=tag:ipxe,{base}piglet.ipxe", f"--dhcp-boot=tag:!ipxe,{program}"], text=False)
+        self.said = console.Console(self._dnsmasq.stdout, sink)
+        self._http = namespace.start([sys.executable, "-u", "-m", "http.server", "80", "--bind", address, "--directory",
+                                      os.path.abspath(folder)], text=False)
+        self.served = console.Console(self._http.stdout, sink)
+        self.said.wait(r"TFTP root", START_TIMEOUT_S)
+        self.served.wait(r"Serving HTTP", START_TIMEOUT_S)
