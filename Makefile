@@ -62,7 +62,7 @@ run: $(BUILD)/x86_64/piglet.elf $(BUILD)/tools/pigctl
 UNIT_SUITES = $(foreach suite,unit service psr client,--unit '$(BUILD)/test/$(suite)/test_*')
 
 # Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
-test: x86_64 hosted $(BUILD)/hosted-san/piglet tools tests $(BUILD)/test/live races fuzzers $(CONTRACT_NEEDS)
+test: x86_64 hosted image $(BUILD)/hosted-san/piglet tools tests $(BUILD)/test/live races fuzzers $(CONTRACT_NEEDS)
 	@tests/run $(UNIT_SUITES) --race '$(BUILD)/race/*' --pytest tests/client --pytest tests/contract --boot \
 		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),30)
 

@@ -1,5 +1,6 @@
 """What machines start from: every image answers its first ping, wherever it is started from."""
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -78,19 +79,58 @@ def test_image_02_iso(started, tmp_path):
     assert site.host.answers(PIGLET)
 
 
-@pytest.mark.parametrize("protocol", ("tftp", "http"))
-def test_image_03_network(started, tmp_path, protocol):
-    """iPXE's ROM fetches the script, the program and a configuration, by TFTP and by HTTP."""
+@pytest.mark.parametrize("way", ("http", "pxe"))
+def test_image_03_network(started, tmp_path, way):
+    """iPXE's ROM fetches the script and what it names by HTTP; or the program by TFTP, which then fetches its words
+    and its configuration by itself."""
     compiled(tmp_path, "addresses add 10.0.0.9/24@nic0\n").rename(tmp_path / "piglet.psr")
     made(tmp_path, "ipxe")
+    (tmp_path / "piglet.txt").write_text(f"# Where we are\n{WORDS}\n")
     shutil.copy(wires.artefact("piglet.efi"), tmp_path)
     servers = []
     site = started(firmware.NETWORK, before=lambda host: servers.append(
-        netboot.BootServer(host.namespace, host.interface, SERVER, tmp_path, script=protocol)))
-    note_time(site, f"network ({protocol})")
-    if protocol == "http":
+        netboot.BootServer(host.namespace, host.interface, SERVER, tmp_path, script=way)))
+    note_time(site, f"network ({way})")
+    if way == "http":
         assert servers[0].served.find(r"GET /piglet.efi")
     else:
-        assert servers[0].said.find(r"sent \S*piglet.efi to")
+        assert servers[0].said.find(r"sent \S*piglet.psr to")
     assert site.host.answers(PIGLET)
     assert site.host.answers("10.0.0.9"), site.console.tail()
+
+
+def test_image_04_bad_configuration(boot, tmp_path):
+    """What is wrong on the disk is said by name, and the boot goes on: no words, a configuration that is cut short."""
+    module = compiled(tmp_path, "addresses add 10.0.0.9/24@nic0\n")
+    image = made(tmp_path, "disk", config=module)
+    change(image, ("piglet.txt", f"flux=1 {WORDS} # ip=10.0.0.7/24\r\n".encode()), ("piglet.psr", module.read_bytes()[:100]))
+    site = boot("", start=image, memory=firmware.UEFI_MEMORY, wait=False)
+    site.console.wait(console.READY, UEFI_TIMEOUT_S)
+    assert site.console.find(console.word_refused("flux=1", 1)), site.console.tail()
+    assert site.console.find(r"ERROR module: site.conf:0: refused: truncated"), site.console.tail()
+    assert site.host.answers(PIGLET)
+    assert not site.console.find("address 10.0.0.7")
+
+
+def test_image_05_no_configuration(boot, tmp_path):
+    """Without its files, and with a configuration that was not compiled: named with the cure; Piglet starts."""
+    image = made(tmp_path, "disk")
+    change(image, ("piglet.txt", None), ("piglet.conf", b"addresses add 10.0.0.9/24@nic0\n"))
+    site = boot("", start=image, memory=firmware.UEFI_MEMORY, wait=False)
+    site.console.wait(console.READY, UEFI_TIMEOUT_S)
+    assert site.console.find("piglet: no words from piglet.txt")
+    assert site.console.find("piglet.conf is no compiled configuration .* cure: pigctl compile")
+
+
+def test_image_06_reproducible(machine, tmp_path):
+    """Two builds in two folders, of two copies of the sources, give the same bytes, within their limits."""
+    built = os.path.join(machines.ROOT, os.environ.get("BUILD") or "build")
+    folder = tmp_path / "a-longer-name"
+    shutil.copytree(machines.ROOT, folder, ignore=shutil.ignore_patterns(os.path.basename(built), "build", ".git", "__pycache__"))
+    shutil.copytree(os.path.join(built, "newlib"), folder / "build" / "newlib", symlinks=True)
+    environment = {name: value for name, value in os.environ.items() if name not in ("BUILD", "MAKEFLAGS", "MFLAGS")}
+    subprocess.run(["make", "-j2", "image"], cwd=folder, env=environment, check=True, timeout=400, stdout=subprocess.DEVNULL)
+    for name, most in (("elf", 256 << 10), ("efi", 4 << 20), ("img", 4 << 20), ("iso", 4 << 20), ("ipxe", 4096)):
+        one, other = (pathlib.Path(place, f"piglet.{name}").read_bytes() for place in (built, folder / "build"))
+        assert one == other, f"piglet.{name} differs"
+        assert len(one) <= most, f"piglet.{name} has {len(one)} bytes"

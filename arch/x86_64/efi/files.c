@@ -1,7 +1,10 @@
 /* Files beside this program: on the volume it came from, or by TFTP from the server it came from. */
 #include "loader.h"
 
-enum { PATH_MAX = 128 }; /* of a boot file, in BOOTP's header (RFC 951) */
+enum {
+    PATH_MAX = 128, /* of a boot file, in BOOTP's header (RFC 951) */
+    FILL = 0xa5,
+};
 
 static EFI_GUID pxe_guid = EFI_PXE_BASE_CODE_PROTOCOL_GUID;
 
@@ -81,6 +84,55 @@ static void server_path(const EFI_PXE_BASE_CODE_DHCPV4_PACKET *offer, const CHAR
     path[used] = 0;
 }
 
+/* What the server said last is what counts: a boot server's reply, a proxy's offer, DHCP's own. */
+static const EFI_PXE_BASE_CODE_DHCPV4_PACKET *server_said(const EFI_PXE_BASE_CODE_MODE *mode)
+{
+    if (mode->PxeReplyReceived)
+        return &mode->PxeReply.Dhcpv4;
+    if (mode->ProxyOfferReceived)
+        return &mode->ProxyOffer.Dhcpv4;
+    return &mode->DhcpAck.Dhcpv4;
+}
+
+/* Where a file ends that was read into room filled with FILL: iPXE leaves the number of bytes as it was. None
+ * of our files ends in that byte: text does not, and a configuration ends in what is zero or a small number. */
+static UINT64 server_end(const struct file *room)
+{
+    UINT64 end = room->bytes;
+    while (end && room->data[end - 1] == FILL)
+        end--;
+    return end;
+}
+
+/* Read at once into room for the longest: iPXE tells no size before. */
+static EFI_STATUS server_fetch(EFI_PXE_BASE_CODE *pxe, const CHAR16 *name, UINTN bytes_max,
+                               struct file *file)
+{
+    const EFI_PXE_BASE_CODE_DHCPV4_PACKET *said = server_said(pxe->Mode);
+    struct file room = {NULL, 0};
+    EFI_IP_ADDRESS server = {{0}};
+    CHAR8 path[PATH_MAX];
+    EFI_STATUS status = file_room(name, bytes_max, bytes_max, &room);
+    if (EFI_ERROR(status))
+        return status;
+    CopyMem(&server.v4, said->BootpSiAddr, sizeof server.v4);
+    server_path(said, name, path);
+    UINT64 bytes = bytes_max;
+    SetMem(room.data, bytes_max, FILL);
+    status = pxe->Mtftp(pxe, EFI_PXE_BASE_CODE_TFTP_READ_FILE, room.data, FALSE, &bytes, NULL,
+                        &server, (UINT8 *)path, NULL, FALSE);
+    if (status == EFI_BUFFER_TOO_SMALL)
+        Print(L"piglet: %s has more than %ld bytes; left out\n", name, (UINT64)bytes_max);
+    else if (EFI_ERROR(status))
+        status = EFI_NOT_FOUND; /* most likely; what the server says is not passed on reliably */
+    else
+        status = file_room(name, bytes < bytes_max ? bytes : server_end(&room), bytes_max, file);
+    if (!EFI_ERROR(status))
+        CopyMem(file->data, room.data, file->bytes);
+    file_free(&room);
+    return status;
+}
+
 static EFI_STATUS server_read(EFI_LOADED_IMAGE *self, const CHAR16 *name, UINTN bytes_max,
                               struct file *file)
 {
@@ -88,28 +140,7 @@ static EFI_STATUS server_read(EFI_LOADED_IMAGE *self, const CHAR16 *name, UINTN 
     if (BS->HandleProtocol(self->DeviceHandle, &pxe_guid, (void **)&pxe) != EFI_SUCCESS ||
         !pxe->Mode->Started || pxe->Mode->UsingIpv6 || !pxe->Mode->DhcpAckReceived)
         return EFI_NOT_FOUND;
-    const EFI_PXE_BASE_CODE_PACKET *said =
-        pxe->Mode->PxeReplyReceived ? &pxe->Mode->PxeReply : &pxe->Mode->DhcpAck;
-    const EFI_PXE_BASE_CODE_DHCPV4_PACKET *offer = &said->Dhcpv4;
-    EFI_IP_ADDRESS server = {{0}};
-    CHAR8 path[PATH_MAX];
-    CopyMem(&server.v4, offer->BootpSiAddr, sizeof server.v4);
-    server_path(offer, name, path);
-    UINT64 bytes = 0;
-    EFI_STATUS status = pxe->Mtftp(pxe, EFI_PXE_BASE_CODE_TFTP_GET_FILE_SIZE, NULL, FALSE, &bytes,
-                                   NULL, &server, (UINT8 *)path, NULL, TRUE);
-    if (EFI_ERROR(status))
-        return EFI_NOT_FOUND;
-    status = file_room(name, bytes, bytes_max, file);
-    if (EFI_ERROR(status))
-        return status;
-    status = pxe->Mtftp(pxe, EFI_PXE_BASE_CODE_TFTP_READ_FILE, file->data, FALSE, &bytes, NULL,
-                        &server, (UINT8 *)path, NULL, FALSE);
-    if (!EFI_ERROR(status) && bytes == file->bytes)
-        return EFI_SUCCESS;
-    file_free(file);
-    Print(L"piglet: %s cannot be fetched by TFTP (%r); left out\n", name, status);
-    return EFI_DEVICE_ERROR;
+    return server_fetch(pxe, name, bytes_max, file);
 }
 
 EFI_STATUS file_read(EFI_LOADED_IMAGE *self, const CHAR16 *name, UINTN bytes_max, struct file *file)
