@@ -6,13 +6,17 @@ import socket
 import time
 
 from . import console, namespace, traffic
-from .machine import Qemu, build_directory, tap_netdev, window_devices
+from .firmware import NETWORK
+from .machine import Qemu, build_directory, mac_of, tap_netdev, window_devices
+from .netboot import BootServer
+from .screen import ESCAPE
 from .wirehost import WireHost, WirePing
 
 HOST, PIGLET = "10.0.0.1", "10.0.0.2"
 PING_EVERY_S = 0.5
 PIPED_SECONDS = 10  # without a terminal nobody can type Ctrl-C
 FIRST_REPLY_TIMEOUT_S = 15
+UEFI_REPLY_TIMEOUT_S = 90
 WINDOW_BYTES = 4 << 20
 
 GOOD = re.compile("|".join((console.READY, r"link up", r"nic\d+: address", r"gateway .* is at",
@@ -34,12 +38,16 @@ class TapWire:
         self._tap = self._host.tap("tap0", f"{HOST}/24")
         self.netdev, self.fds = tap_netdev(self._tap), (self._tap.fd,)
 
+    def serve(self, folder):
+        """From now on the Linux host leases Piglet its address, and has what it starts from."""
+        return BootServer(self._host, "tap0", HOST, folder, {mac_of(0): PIGLET})
+
     def picture(self, model):
         return f"[ Linux {HOST} ]──── tap0 ════ {model} ────[ Piglet {PIGLET} ]"
 
-    def first_reply(self, alive):
+    def first_reply(self, alive, timeout):
         with self._host.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
-            return traffic.first_reply(raw, PIGLET, FIRST_REPLY_TIMEOUT_S, alive)
+            return traffic.first_reply(raw, PIGLET, timeout, alive)
 
     def traffic(self):
         return f"ping {PIGLET}", traffic.Ping(PIGLET, PING_EVERY_S, self._host.start)
@@ -60,8 +68,8 @@ class DgramWire:
     def picture(self, model):
         return f"[ this program {HOST} ]──── unix sockets ════ {model} ────[ Piglet {PIGLET} ]"
 
-    def first_reply(self, alive):
-        return self._host.first_reply(FIRST_REPLY_TIMEOUT_S, alive)
+    def first_reply(self, alive, timeout):
+        return self._host.first_reply(timeout, alive)
 
     def traffic(self):
         return f"echo requests to {PIGLET}", WirePing(self._host, PING_EVERY_S)
@@ -95,7 +103,8 @@ class Demo:
 
     def _console_line(self, line):
         """Called by the console's thread for every line of the kernel's."""
-        if self.closing:  # QEMU's farewell
+        line = re.sub(r"[\x00-\x08\x0e-\x1f]+", "", ESCAPE.sub("", line)).rstrip()  # firmware moves about on its screen
+        if self.closing or not line and self.options.image:  # QEMU's farewell
             return
         if match := re.search(console.STATUS, line):
             self.status = match
@@ -112,7 +121,7 @@ class Demo:
 
     def _refresh(self):
         status, tally = self.status, self.source.tally
-        up = "Piglet  starting" if status is None else (
+        up = "Piglet  runs" if status is None else (
             f"Piglet  up {status['up']} s · {status['rx']} frames in, {status['tx']} out · "
             f"{status['drops']} dropped{status['why']} · load {status['load']} %")
         stop = "Ctrl-C stops" if self.seconds is None else f"ends after {self.seconds:g} s; Ctrl-C stops"
@@ -120,28 +129,40 @@ class Demo:
         self.screen.status("", paint(up, "cyan", "bold"), paint(f"Host    {tally.text}", "cyan", "bold"),
                            paint(f"        {stop}", "dim"))
 
+    def _wire(self):
+        if not self.options.image:
+            return make_wire(self.screen, self.options.no_tap)
+        wire = TapWire()  # an image has words of its own: only a host with a DHCP server can tell it its address
+        wire.serve(build_directory())
+        return wire
+
     def boot(self):
         options, screen = self.options, self.screen
         model = options.models[0]
-        self.wire = make_wire(screen, options.no_tap)
+        self.wire = self._wire()
         words = f"ip={PIGLET}::{HOST}:255.255.255.0::nic0:off services=+echo status=1 console=ttyS0 {options.append}"
         screen.line(screen.paint(f"Piglet boots in QEMU, {self.wire.beside}. It touches no network of yours.", "bold"))
         screen.line()
         screen.line(f"  {self.wire.picture(model)}")
         screen.line()
-        screen.line(screen.paint(f"  qemu-system-x86_64 -machine {options.machine} -device {model} "
-                                 f"-kernel {os.path.relpath(options.elf)} \\\n    -append '{words.strip()}'", "dim"))
+        start = options.image or options.elf
+        shown = f"-kernel {os.path.relpath(start)} \\\n    -append '{words.strip()}'"
+        if options.image:
+            shown = "with UEFI (OVMF), from " + (start if start == NETWORK else os.path.relpath(start))
+        screen.line(screen.paint(f"  qemu-system-x86_64 -machine {options.machine} -device {model} {shown}", "dim"))
         screen.line()
-        self.machine = Qemu(options.elf, words, options.machine, options.memory,
-                            [(model, self.wire.netdev)],
+        self.machine = Qemu(start, words, options.machine, options.memory, [(model, self.wire.netdev)],
                             [*options.qemu, *window_devices([(self.window, WINDOW_BYTES)])],
                             self._console_line, self.wire.fds)
-        replied = self.wire.first_reply(lambda: self.machine.failure() is None)
+        timeout = UEFI_REPLY_TIMEOUT_S if options.image else FIRST_REPLY_TIMEOUT_S
+        if start == NETWORK:
+            self.machine.wait_ready(timeout)  # until then it is iPXE that answers
+        replied = self.wire.first_reply(lambda: self.machine.failure() is None, timeout)
         if replied is None:
-            raise console.MachineFailed(self.machine.failure() or
-                                        f"no reply within {FIRST_REPLY_TIMEOUT_S} s")
+            more = f" (the image's words must be ip=dhcp, or give it {PIGLET})" if options.image else ""
+            raise console.MachineFailed(self.machine.failure() or f"no reply within {timeout} s{more}")
         self.first_ms = (replied - self.machine.started) * 1000
-        self.machine.wait_ready()
+        self.machine.wait_ready(timeout)
 
     def live(self):
         screen = self.screen
@@ -195,7 +216,7 @@ def run(screen, options):
         demo.live()
     except Stopped:
         pass
-    except (console.MachineFailed, RuntimeError) as error:
+    except (console.MachineFailed, namespace.LabError, RuntimeError) as error:
         screen.status()
         screen.line(screen.paint(f"Piglet does not work: {error}", "red", "bold"))
         return 1

@@ -96,6 +96,14 @@ def tied(command):
     return ["setpriv", "--pdeathsig", "KILL", "--", *command]
 
 
+def give(name, place, *addresses):
+    """Moves an interface of this process's network into a namespace, up and with these addresses."""
+    done = subprocess.run(["ip", "link", "set", name, "netns", place.path], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LabError(f"{name} cannot be taken: {done.stderr.strip()}", "look at `ip link`; run it as root")
+    place.interface_up(name, *addresses)
+
+
 class Tap:
     """A tap: `fd` is the wire's far end, unless the interface was made persistent for somebody else."""
 

@@ -6,7 +6,7 @@ import sys
 import threading
 
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+ESCAPE = re.compile(r"\x1b\[[0-9;=]*[A-Za-z]")
 
 
 class Screen:
