@@ -7,8 +7,8 @@
 
 enum {
     ACPI_TABLES_MAX = 64,
-    ACPI_TABLE_BYTES_MAX = 1 << 16,
-    RSDP_BYTES_1 = 20, /* revision 0 */
+    ACPI_TABLE_BYTES_MAX = 1 << 20, /* DSDTs of hundreds of KiB exist */
+    RSDP_BYTES_1 = 20,              /* revision 0 */
     RSDP_BYTES_2 = 36,
     RSDP_RSDT = 16, /* offsets (5.2.5.3) */
     RSDP_REVISION = 15,
@@ -19,9 +19,7 @@ enum {
     MCFG_EACH = 16,
 };
 
-typedef void *acpi_map(uint64_t address, uint64_t bytes);
-
-static uint64_t acpi_number(const uint8_t *at, unsigned bytes)
+uint64_t acpi_number(const uint8_t *at, unsigned bytes)
 {
     uint64_t value = 0;
     while (bytes--)
@@ -38,7 +36,7 @@ static bool acpi_sum_good(const uint8_t *table, uint64_t bytes)
 }
 
 /* A whole table with a good checksum, or NULL. */
-static const uint8_t *acpi_table(uint64_t address, acpi_map *map, uint32_t *bytes)
+const uint8_t *acpi_table(uint64_t address, acpi_map *map, uint32_t *bytes)
 {
     const uint8_t *header = address ? map(address, HEADER_BYTES) : NULL;
     if (!header)
@@ -80,17 +78,24 @@ static struct acpi_ecam acpi_mcfg(const uint8_t *mcfg, uint32_t bytes)
     return (struct acpi_ecam){0, 0, 0};
 }
 
-struct acpi_ecam acpi_find_ecam(uint64_t rsdp, acpi_map *map)
+const uint8_t *acpi_find(uint64_t rsdp, acpi_map *map, const char *signature, uint32_t *bytes)
 {
     unsigned width = 4;
-    uint32_t bytes, table_bytes;
-    const uint8_t *root = acpi_table(acpi_root(rsdp, map, &width), map, &bytes);
-    for (uint32_t i = 0; root && i < ACPI_TABLES_MAX && HEADER_BYTES + (i + 1) * width <= bytes;
-         i++) {
+    uint32_t root_bytes;
+    const uint8_t *root = acpi_table(acpi_root(rsdp, map, &width), map, &root_bytes);
+    for (uint32_t i = 0;
+         root && i < ACPI_TABLES_MAX && HEADER_BYTES + (i + 1) * width <= root_bytes; i++) {
         const uint8_t *table =
-            acpi_table(acpi_number(root + HEADER_BYTES + i * width, width), map, &table_bytes);
-        if (table && memcmp(table, "MCFG", 4) == 0)
-            return acpi_mcfg(table, table_bytes);
+            acpi_table(acpi_number(root + HEADER_BYTES + i * width, width), map, bytes);
+        if (table && memcmp(table, signature, 4) == 0)
+            return table;
     }
-    return (struct acpi_ecam){0, 0, 0};
+    return NULL;
+}
+
+struct acpi_ecam acpi_find_ecam(uint64_t rsdp, acpi_map *map)
+{
+    uint32_t bytes;
+    const uint8_t *mcfg = acpi_find(rsdp, map, "MCFG", &bytes);
+    return mcfg ? acpi_mcfg(mcfg, bytes) : (struct acpi_ecam){0, 0, 0};
 }

@@ -102,6 +102,7 @@ void boot_main(uint64_t address)
     interrupts_start();
     struct acpi_ecam ecam = acpi_find_ecam(start.rsdp, paging_direct);
     pci_start(ecam.address, ecam.first_bus, ecam.last_bus);
+    power_start(start.rsdp);
     boot_name();
     arch_power_off(kernel_main(&handed));
 }

@@ -1,4 +1,5 @@
-/* The end: power off and reboot, as far as they go without ACPI's interpreter. */
+/* The end: power off and reboot: as ACPI's tables say, and where they do not, as machines usually have it. */
+#include "acpi.h"
 #include "x86.h"
 
 enum {
@@ -7,26 +8,79 @@ enum {
     PM_CONTROL_Q35 = 0x604,
     PM_CONTROL_PC = 0xb004,
     PM_SLEEP_S5 = 0x2000,
+    /* The control register (ACPI 6.4, 4.8.3.2.1). */
+    PM_SCI_ENABLED = 1 << 0,
+    PM_TYPE_SHIFT = 10,
+    PM_TYPE_MASK = 7 << PM_TYPE_SHIFT,
+    PM_SLEEP = 1 << 13,
+    ENABLE_US_MAX = 3000000, /* what operating systems give the firmware to hand over */
+    ENABLE_POLL_US = 1000,
+    RESET_US = 100000, /* it may take effect late */
     RESET_PORT = 0xcf9,
     RESET_FULL = 0x06,
     KEYBOARD_PORT = 0x64,
     KEYBOARD_RESET = 0xfe,
 };
 
+static struct acpi_power power;
+
+void power_start(uint64_t rsdp)
+{
+    power = acpi_find_power(rsdp, paging_direct);
+}
+
+/* Until ACPI is on, the control registers may be the firmware's. */
+static void power_enable(void)
+{
+    uint16_t port = power.control[0].port;
+    if (!power.enable_port || in16(port) & PM_SCI_ENABLED)
+        return;
+    out8(power.enable_port, power.enable_value);
+    for (unsigned us = 0; us < ENABLE_US_MAX && !(in16(port) & PM_SCI_ENABLED);
+         us += ENABLE_POLL_US)
+        arch_delay_us(ENABLE_POLL_US);
+}
+
+static void power_sleep(void)
+{
+    uint16_t value[ACPI_CONTROLS];
+    for (unsigned i = 0; i < ACPI_CONTROLS && power.control[i].port; i++) {
+        value[i] = (uint16_t)(in16(power.control[i].port) & ~(PM_TYPE_MASK | PM_SLEEP));
+        value[i] = (uint16_t)(value[i] | power.control[i].asleep << PM_TYPE_SHIFT);
+        out16(power.control[i].port, value[i]);
+    }
+    for (unsigned i = 0; i < ACPI_CONTROLS && power.control[i].port; i++)
+        out16(power.control[i].port, value[i] | PM_SLEEP);
+}
+
 _Noreturn void arch_power_off(int status)
 {
     report_line("power off, status %d", status);
     if (status)
         out8(DEBUG_EXIT_PORT, (uint8_t)status);
-    out16(PM_CONTROL_Q35, PM_SLEEP_S5);
-    out16(PM_CONTROL_PC, PM_SLEEP_S5);
+    if (power.control[0].port) {
+        power_enable();
+        power_sleep();
+    } else {
+        out16(PM_CONTROL_Q35, PM_SLEEP_S5);
+        out16(PM_CONTROL_PC, PM_SLEEP_S5);
+    }
     for (;;)
         __asm__ volatile("cli; hlt");
 }
 
 _Noreturn void arch_reboot(void)
 {
+    volatile uint8_t *memory = NULL;
+    if (power.reset_address && !power.reset_by_port)
+        memory = paging_map_device(power.reset_address, 1);
+    if (memory)
+        *memory = power.reset_value;
+    if (power.reset_address && power.reset_by_port)
+        out8((uint16_t)power.reset_address, power.reset_value);
+    arch_delay_us(RESET_US);
     out8(RESET_PORT, RESET_FULL);
+    arch_delay_us(RESET_US);
     out8(KEYBOARD_PORT, KEYBOARD_RESET);
     for (;;)
         __asm__ volatile("cli; hlt");

@@ -29,6 +29,13 @@ static inline uint8_t in8(uint16_t port)
     return value;
 }
 
+static inline uint16_t in16(uint16_t port)
+{
+    uint16_t value;
+    __asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
 static inline uint32_t in32(uint16_t port)
 {
     uint32_t value;
@@ -141,6 +148,9 @@ uint8_t apic_id(void);
 
 void interrupts_start(void);
 void interrupt_taken(unsigned vector); /* from trap.c, interrupts off */
+
+/* Finds out how this machine is powered off and reset. */
+void power_start(uint64_t rsdp);
 
 /* ECAM of segment 0 from ACPI; 0: none. */
 void pci_start(uint64_t ecam, uint8_t first_bus, uint8_t last_bus);

@@ -41,9 +41,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         right(0x40, memory[0x44]);
         memcpy(memory + 0x40 + 36, (const uint8_t[]){0x80, 0x10, 0, 0}, 4); /* a table at 0x1080 */
         memcpy(memory + 0x80, "MCFG", 4);
+        if (data[bytes - 1] & 4 && memory_bytes > 0x180) {
+            memcpy(memory + 0x80, "FACP", 4);
+            memcpy(memory + 0x80 + 40, (const uint8_t[]){0x20, 0x11, 0, 0},
+                   4); /* its DSDT at 0x1120 */
+            memory[0x80 + 140] = 0;
+            memcpy(memory + 0x144, "_S5_\x12", 5);
+            right(0x120, memory[0x124]);
+        }
         right(0x80, memory[0x84]);
         right(0x40, memory[0x44]);
     }
     acpi_find_ecam(BASE, map);
+    acpi_find_power(BASE, map);
     return 0;
 }
