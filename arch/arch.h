@@ -27,6 +27,7 @@ enum { ARCH_MODULES_MAX = 4 };
 struct arch_boot {
     const char *command_line; /* NUL-terminated; "" where there is none */
     const char *machine;      /* for people: "x86_64, PVH, QEMU TCG" */
+    const char *processor;    /* for people: its name, clock and features; NULL: it is the host's */
     unsigned module_count;
     struct {
         const void *data;

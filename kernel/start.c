@@ -100,6 +100,8 @@ struct core *core_start(const struct arch_boot *boot)
     log_start(&core->log, LOG_INFO);
     config_early(core, boot->command_line);
     log_write(&core->log, LOG_INFO, "piglet", "%s on %s", PIGLET_VERSION, boot->machine);
+    if (boot->processor)
+        log_write(&core->log, LOG_INFO, "processor", "%s", boot->processor);
     core->machine = boot->machine;
     core->window_bytes = WINDOW_BYTES;
     core->window_rights = PIGLET_RIGHT_ALL;

@@ -20,6 +20,8 @@ struct acpi_power {
         uint16_t port;  /* PM1a_CNT, PM1b_CNT */
         uint8_t asleep; /* SLP_TYP for S5 */
     } control[ACPI_CONTROLS];
+    uint16_t status_port; /* PM1a_STS: what happened; PM1a_EN: what may be noted there */
+    uint16_t wanted_port;
     uint16_t enable_port; /* SMI_CMD, where the firmware has the power button until it is asked */
     uint8_t enable_value;
     bool reset_by_port; /* else in memory */

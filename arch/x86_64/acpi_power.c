@@ -8,15 +8,20 @@ enum {
     FADT_DSDT = 40,
     FADT_SMI_COMMAND = 48,
     FADT_ACPI_ENABLE = 52,
+    FADT_PM1A_EVENT = 56,
     FADT_PM1A_CONTROL = 64,
     FADT_PM1B_CONTROL = 68,
+    FADT_EVENT_BYTES = 88,
     FADT_FLAGS = 112,
     FADT_RESET = 116,
     FADT_RESET_VALUE = 128,
     FADT_X_DSDT = 140,
+    FADT_X_PM1A_EVENT = 148,
     FADT_X_PM1A_CONTROL = 172,
     FADT_X_PM1B_CONTROL = 184,
+    FLAG_NO_BUTTON = 1 << 4,
     FLAG_RESET = 1 << 10,
+    EVENT_BYTES_MIN = 4,
     ADDRESS_AT = 4,
     SPACE_MEMORY = 0,
     SPACE_PORTS = 1,
@@ -97,6 +102,17 @@ static void power_off(const struct fadt *fadt, acpi_map *map, struct acpi_power 
     power->enable_port = port <= PORT_MAX && power->enable_value ? (uint16_t)port : 0;
 }
 
+/* The button, but where it is told about in another way (4.8.3.1.1). */
+static void power_button(const struct fadt *fadt, struct acpi_power *power)
+{
+    uint16_t port = fadt_port(fadt, FADT_X_PM1A_EVENT, FADT_PM1A_EVENT);
+    uint64_t bytes = fadt_number(fadt, FADT_EVENT_BYTES, 1);
+    if (!port || bytes < EVENT_BYTES_MIN || fadt_number(fadt, FADT_FLAGS, 4) & FLAG_NO_BUTTON)
+        return;
+    power->status_port = port;
+    power->wanted_port = (uint16_t)(port + bytes / 2);
+}
+
 static void power_reset(const struct fadt *fadt, struct acpi_power *power)
 {
     uint64_t space = fadt_number(fadt, FADT_RESET, 1);
@@ -116,6 +132,7 @@ struct acpi_power acpi_find_power(uint64_t rsdp, acpi_map *map)
     fadt.at = acpi_find(rsdp, map, "FACP", &fadt.bytes);
     if (fadt.at) {
         power_off(&fadt, map, &power);
+        power_button(&fadt, &power);
         power_reset(&fadt, &power);
     }
     return power;

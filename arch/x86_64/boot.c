@@ -9,8 +9,17 @@
 
 void boot_main(uint64_t start_info);
 
+enum {
+    BRAND_BYTES = 48,
+    CPUID_X2APIC = 1 << 21,   /* leaf 1, ecx */
+    CPUID_PAGES_1G = 1 << 26, /* leaf 80000001H, edx */
+};
+
+#define LEAF_BRAND 0x80000002
+
 static struct start_info start;
 static char machine_name[80];
+static char processor_name[128];
 static struct arch_boot handed;
 
 static _Noreturn void boot_refuse(const char *why)
@@ -85,6 +94,38 @@ static void boot_name(void)
     handed.machine = machine_name;
 }
 
+/* What the processor calls itself (SDM vol. 2, CPUID 80000002H to 80000004H), without the blanks around. */
+static void boot_processor_name(char name[BRAND_BYTES + 1])
+{
+    char brand[BRAND_BYTES + 1] = "unknown";
+    if (cpuid(0x80000000).a >= LEAF_BRAND + 2) {
+        memset(brand, 0, sizeof brand);
+        for (unsigned i = 0; i < 3; i++) {
+            struct cpuid part = cpuid(LEAF_BRAND + i);
+            memcpy(brand + i * sizeof part, &part, sizeof part);
+        }
+    }
+    const char *from = brand;
+    while (*from == ' ')
+        from++;
+    size_t length = strlen(from);
+    while (length && from[length - 1] == ' ')
+        length--;
+    memcpy(name, from, length);
+    name[length] = 0;
+}
+
+static void boot_processor(void)
+{
+    char name[BRAND_BYTES + 1];
+    boot_processor_name(name);
+    snprintf(processor_name, sizeof processor_name, "%s, clock %lu MHz%s%s%s", name,
+             clock_hz() / 1000000, clock_steady() ? "" : ", not promised to be steady",
+             cpuid(1).c & CPUID_X2APIC ? ", x2APIC" : "",
+             cpuid(0x80000001).d & CPUID_PAGES_1G ? ", pages of 1 GiB" : "");
+    handed.processor = processor_name;
+}
+
 void boot_main(uint64_t address)
 {
     serial_start();
@@ -104,5 +145,6 @@ void boot_main(uint64_t address)
     pci_start(ecam.address, ecam.first_bus, ecam.last_bus);
     power_start(start.rsdp);
     boot_name();
+    boot_processor();
     arch_power_off(kernel_main(&handed));
 }

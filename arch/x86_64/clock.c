@@ -147,11 +147,15 @@ static uint32_t clock_apic_rate(uint64_t tsc_per_ms)
 }
 
 /* A hypervisor keeps the TSC even whether it says so or not; of silicon we want to be told. */
-static void clock_warn(void)
+bool clock_steady(void)
 {
     bool invariant = cpuid(0x80000000).a >= 0x80000007 && cpuid(0x80000007).d & CPUID_INVARIANT_TSC;
-    if (!invariant && !(cpuid(1).c & CPUID_HYPERVISOR))
-        report_line("clock: this processor does not promise a steady TSC; time may be uneven");
+    return invariant || cpuid(1).c & CPUID_HYPERVISOR;
+}
+
+uint64_t clock_hz(void)
+{
+    return (1000000000ull << CLOCK_SHIFT) / clock_scale.multiplier;
 }
 
 bool clock_start(void)
@@ -175,7 +179,6 @@ bool clock_start(void)
             "PANIC: no clock: the local APIC's timer does not count, or cannot be read in time");
         return false;
     }
-    clock_warn();
     clock_scale.multiplier = (1000000000ull << CLOCK_SHIFT) / hz;
     clock_scale.base = read_tsc();
     return true;

@@ -195,7 +195,7 @@ void arch_idle(uint64_t until_ns)
         __asm__ volatile("sti; nop; cli" : : : "memory");
         return;
     }
-    uint64_t delay_ns = until_ns - now_ns;
+    uint64_t delay_ns = power_idle(now_ns, until_ns) - now_ns;
     uint64_t delay_max_ns = (uint64_t)UINT32_MAX / (apic_ticks_per_ms + 1) * 1000000;
     if (delay_ns > delay_max_ns)
         delay_ns = delay_max_ns; /* the caller looks at its clock, and sleeps again */

@@ -13,6 +13,11 @@ enum {
     PM_TYPE_SHIFT = 10,
     PM_TYPE_MASK = 7 << PM_TYPE_SHIFT,
     PM_SLEEP = 1 << 13,
+    PM_BUTTON = 1 << 8, /* in both event registers (4.8.3.1) */
+    /* A look at the button is a slow read of a port, so it is one for many turns; and one in a while for
+       a core that mostly sleeps. */
+    BUTTON_TURNS = 1 << 16,
+    BUTTON_NS = 500000000,
     ENABLE_US_MAX = 3000000, /* what operating systems give the firmware to hand over */
     ENABLE_POLL_US = 1000,
     RESET_US = 100000, /* it may take effect late */
@@ -23,11 +28,8 @@ enum {
 };
 
 static struct acpi_power power;
-
-void power_start(uint64_t rsdp)
-{
-    power = acpi_find_power(rsdp, paging_direct);
-}
+static unsigned turns_left; /* until the button is looked at */
+static uint64_t looked_ns;
 
 /* Until ACPI is on, the control registers may be the firmware's. */
 static void power_enable(void)
@@ -39,6 +41,42 @@ static void power_enable(void)
     for (unsigned us = 0; us < ENABLE_US_MAX && !(in16(port) & PM_SCI_ENABLED);
          us += ENABLE_POLL_US)
         arch_delay_us(ENABLE_POLL_US);
+}
+
+/* The button is ours from now on: pressed, it does not end the machine but the loop. */
+void power_start(uint64_t rsdp)
+{
+    power = acpi_find_power(rsdp, paging_direct);
+    if (!power.status_port || !power.control[0].port)
+        return;
+    power_enable();
+    out16(power.status_port, PM_BUTTON); /* written ones are cleared */
+    out16(power.wanted_port, (uint16_t)(in16(power.wanted_port) | PM_BUTTON));
+}
+
+uint64_t power_idle(uint64_t now_ns, uint64_t until_ns)
+{
+    if (!power.status_port)
+        return until_ns;
+    if (now_ns - looked_ns >= BUTTON_NS)
+        turns_left = 0;
+    return until_ns - now_ns > BUTTON_NS ? now_ns + BUTTON_NS : until_ns;
+}
+
+bool arch_stop_wanted(void)
+{
+    static bool wanted;
+    if (turns_left) {
+        turns_left--;
+        return wanted;
+    }
+    turns_left = BUTTON_TURNS;
+    looked_ns = arch_clock_ns();
+    if (power.status_port && in16(power.status_port) & PM_BUTTON && !wanted) {
+        report_line("power button");
+        wanted = true;
+    }
+    return wanted;
 }
 
 static void power_sleep(void)
@@ -84,9 +122,4 @@ _Noreturn void arch_reboot(void)
     out8(KEYBOARD_PORT, KEYBOARD_RESET);
     for (;;)
         __asm__ volatile("cli; hlt");
-}
-
-bool arch_stop_wanted(void)
-{
-    return false;
 }

@@ -139,6 +139,10 @@ _Noreturn void report_stop(void);
 bool clock_start(void);
 extern uint32_t apic_ticks_per_ms;
 
+/* What it was calibrated to; whether the processor, or a hypervisor, keeps it even. */
+uint64_t clock_hz(void);
+bool clock_steady(void);
+
 /* False: there is none that works, and it was said. */
 bool apic_start(void);
 void apic_timer_arm(uint32_t ticks);
@@ -149,8 +153,11 @@ uint8_t apic_id(void);
 void interrupts_start(void);
 void interrupt_taken(unsigned vector); /* from trap.c, interrupts off */
 
-/* Finds out how this machine is powered off and reset. */
+/* Finds out how this machine is powered off and reset, and takes the power button over. */
 void power_start(uint64_t rsdp);
+
+/* Before a sleep that has an end in the future: the end it may have, so that the button is looked at. */
+uint64_t power_idle(uint64_t now_ns, uint64_t until_ns);
 
 /* ECAM of segment 0 from ACPI; 0: none. */
 void pci_start(uint64_t ecam, uint8_t first_bus, uint8_t last_bus);

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+import test_power
 import wires
 from lab import console, firmware, machine as machines, netboot
 
@@ -133,3 +134,9 @@ def test_image_06_reproducible(machine, tmp_path):
         one, other = (pathlib.Path(place, f"piglet.{name}").read_bytes() for place in (built, folder / "build"))
         assert one == other, f"piglet.{name} differs"
         assert len(one) <= most, f"piglet.{name} has {len(one)} bytes"
+
+
+def test_image_07_power(machine):
+    """The power button ends it under UEFI too, whose tables lie elsewhere."""
+    said = test_power.pressed(wires.artefact("piglet.iso"), "pc", memory=firmware.UEFI_MEMORY, timeout=UEFI_TIMEOUT_S)
+    assert said.find("power button")

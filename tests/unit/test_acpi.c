@@ -59,7 +59,9 @@ static void make_good(void)
     put(FADT + 40, BASE + DSDT, 4);
     put(FADT + 48, 0xb2, 4);
     put(FADT + 52, 2, 1);
+    put(FADT + 56, 0x600, 4);
     put(FADT + 64, 0x604, 4);
+    put(FADT + 88, 4, 1);
     put(FADT + 112, 1 << 10, 4);
     put(FADT + 116, 1, 1);
     put(FADT + 120, 0xcf9, 8);
@@ -80,6 +82,8 @@ static void acpi_01_power(void **state)
     assert_int_equal(power.control[1].asleep, 1);
     assert_int_equal(power.enable_port, 0xb2);
     assert_int_equal(power.enable_value, 2);
+    assert_int_equal(power.status_port, 0x600);
+    assert_int_equal(power.wanted_port, 0x602);
     assert_true(power.reset_by_port);
     assert_int_equal(power.reset_address, 0xcf9);
     assert_int_equal(power.reset_value, 15);
@@ -129,6 +133,9 @@ static void acpi_03_wrong(void **state)
         assert_int_equal(power.control[0].port, 0);
         assert_int_equal(power.reset_address, wrong[i].reset ? 0xcf9 : 0);
     }
+    make_good();
+    put(FADT + 112, 1 << 4, 4); /* the button is not there */
+    assert_int_equal(read_power().status_port, 0);
     make_good();
     fadt_bytes = 60; /* of ACPI's first days, and shorter */
     struct acpi_power power = read_power();
