@@ -299,6 +299,13 @@ static inline int piglet_chain_table_read(struct piglet_chain *chain, struct pig
                             piglet_number(service), piglet_number(from));
 }
 
+/* 1: power off, 2: reboot, 0: neither. */
+static inline int piglet_chain_system_stop(struct piglet_chain *chain, unsigned what)
+{
+    return piglet_chain_add(chain, PIGLET_OP_SYSTEM_STOP, piglet_chain_system(chain),
+                            piglet_number(what), piglet_none(), piglet_none());
+}
+
 static inline int piglet_chain_service_swap(struct piglet_chain *chain, uint32_t service,
                                             struct piglet_argument load)
 {

@@ -95,6 +95,9 @@ struct classified_pair {
     uint8_t reason; /* enum drop_reason, for the addresses alone */
 };
 
+/* What becomes of the machine when the loop has ended; the numbers are System_Stop's. */
+enum core_stop { CORE_STOP_NONE, CORE_STOP_POWER_OFF, CORE_STOP_REBOOT };
+
 struct core {
     uint64_t now_ns;     /* when this turn began: the loop's one reading of the clock */
     uint64_t account_ns; /* up to here time is accounted */
@@ -106,7 +109,7 @@ struct core {
     uint32_t unflushed; /* bit n: nic n has frames in out */
     enum idle_mode idle_mode;
     bool armed; /* nic interrupts are on; the next empty turn sleeps */
-    bool stop;
+    enum core_stop stop;
     uint16_t ip_id;
     const char *running; /* phase or service; shown by fault reports */
 

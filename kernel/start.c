@@ -156,5 +156,7 @@ int kernel_main(const struct arch_boot *boot)
     unsigned lost = core_stop(core);
     if (lost)
         log_write(&core->log, LOG_ERROR, "piglet", "%u frames were lost", lost);
+    if (core->stop == CORE_STOP_REBOOT)
+        arch_reboot();
     return lost ? 1 : 0;
 }

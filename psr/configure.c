@@ -243,6 +243,22 @@ int op_service_stop(struct client *client, struct call *call)
     return 0;
 }
 
+static void system_stop_undo(struct client *client, struct undo *undo)
+{
+    client->core->stop = (enum core_stop)undo->value[0];
+}
+
+int op_system_stop(struct client *client, struct call *call)
+{
+    if (call->value[1] > CORE_STOP_REBOOT)
+        return ERR_RANGE;
+    call->result = client->core->stop;
+    struct undo *undo = undo_add(client);
+    *undo = (struct undo){.undo = system_stop_undo, .value = {client->core->stop}};
+    client->core->stop = (enum core_stop)call->value[1];
+    return 0;
+}
+
 /* The key's place in its table stays good; the former value is a number's text. */
 static void service_configure_undo(struct client *client, struct undo *undo)
 {

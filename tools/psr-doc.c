@@ -135,6 +135,7 @@ static uint64_t example_number(const char *name)
         {"prefix << 8 | length", (uint64_t)PIGLET_IPV4(10, 5, 0, 0) << 8 | 16},
         {"gateway", PIGLET_IPV4(192, 168, 0, 1)},
         {"service", 1},
+        {"stop", 1},
         {"text", 86016},
         {"name", 86016},
         {"bytes", 9},

@@ -238,7 +238,13 @@ enum piglet_want {
       "NOT_FOUND: no such service; UNSUPPORTED: it takes no table; BUSY: the memory is in a "      \
       "frameset",                                                                                  \
       "Writes the text that the service's table in force was made from, as far as it fits the "    \
-      "memory; none where it was loaded without.")
+      "memory; none where it was loaded without.")                                                 \
+    X(SYSTEM_STOP, 38, "System_Stop", "what was asked for before", (SYSTEM, NUMBER, NONE, NONE),   \
+      ("system", "stop", "", ""), CONFIG, "asked for what was before", "constant",                 \
+      "RANGE: none of these",                                                                      \
+      "`stop`: 0 nothing, 1 power off, 2 reboot. The kernel ends with this turn, in order; then "  \
+      "the machine is off, or starts again. (A "                                                   \
+      "Linux process: it ends, or starts again with its arguments.)")
 
 enum piglet_opcode {
 #define PIGLET_OPCODE_ENUM(name, number, ...) PIGLET_OP_##name = (number),

@@ -40,6 +40,26 @@ def columns(text):
     return [re.split(r"\s{2,}", line.strip()) for line in lines]
 
 
+# ---- the end ---------------------------------------------------------------------------------------------
+
+
+def test_poweroff_01(mortal):
+    """A Linux process ends, in order."""
+    assert mortal.run("poweroff", "now", code=USAGE)
+    assert mortal.run("poweroff") == ""
+    assert mortal.piglet.process.wait(TIMEOUT_S) == 0
+    assert "piglet: stopping" in mortal.piglet.console.text
+
+
+def test_reboot_01(mortal):
+    """It starts again with its words, its socket and its process number."""
+    mark = mortal.piglet.console.mark()
+    assert mortal.run("reboot") == ""
+    mortal.piglet.console.wait("piglet: ready", TIMEOUT_S, since=mark)
+    assert mortal.run("addresses").count(PIGLET) == 1
+    assert mortal.piglet.failure() is None
+
+
 # ---- listings ----------------------------------------------------------------------------------------------
 
 

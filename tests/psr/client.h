@@ -177,6 +177,7 @@ enum test_part {
     PART_LOOKUPS,
     PART_SERVICES,
     PART_SETTINGS,
+    PART_STOP,
     PART_COUNT,
 };
 

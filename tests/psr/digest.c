@@ -23,6 +23,7 @@ static const char *const part_name[PART_COUNT] = {
     [PART_LOOKUPS] = "lookups",
     [PART_SERVICES] = "services",
     [PART_SETTINGS] = "settings",
+    [PART_STOP] = "what becomes of the machine",
 };
 
 /* FNV-1a, a word at a time. */
@@ -256,6 +257,7 @@ struct test_digest test_digest(const struct core *core)
     digest_clients(&digest, core);
     digest_routes(&digest, &core->routes);
     digest_services(&digest, core);
+    mix(&digest.part[PART_STOP], core->stop);
     assert_int_equal(core->clients->undo_count, 0);
     return digest;
 }

@@ -157,6 +157,7 @@ static unsigned everything(struct core *core, struct test_request chain[CHAIN_MA
         REQUEST(CAP_DROP, REF(51)),
         REQUEST(SERVICE_LOAD, CAP(sys), NUM(service(core, "loader")), CAP(text_memory), NUM(13)),
         REQUEST(SERVICE_SWAP, CAP(sys), NUM(service(core, "loader")), REF(55)),
+        REQUEST(SYSTEM_STOP, CAP(sys), NUM(2)),
         REQUEST(CAP_DROP, CAP(sys)),
     };
     _Static_assert(COUNT_OF(all) <= CHAIN_MAX, "one chain");

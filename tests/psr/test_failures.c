@@ -131,6 +131,7 @@ static void fail_loads(struct core *core)
     FAILS(NOT_FOUND, TABLE_READ, CAP(sys), CAP(big), NUM(core->service_count));
     FAILS(UNSUPPORTED, TABLE_READ, CAP(sys), CAP(big), NUM(echo));
     FAILS(BUSY, TABLE_READ, CAP(sys), CAP(used), NUM(loader));
+    FAILS(RANGE, SYSTEM_STOP, CAP(sys), NUM(3));
     assert_true(core->service[loader].loaded);
     table[5] = 0;
     FAILS(INVALID, SERVICE_LOAD, CAP(sys), NUM(loader), CAP(big), NUM(LOADED));
