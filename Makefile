@@ -99,7 +99,7 @@ help:
 	@echo "make fuzz    the fuzzers for 10 minutes each (FUZZ_SECONDS=N); make soak: an hour each"
 	@echo "make check   clang and cppcheck over everything; make format: clang-format"
 	@echo "make docs    writes the reference of opcodes in docs/PSR.md from include/piglet/opcode.h"
-	@echo "make install libpiglet, pigctl, pigtap and their manual pages to PREFIX ($(PREFIX)), below DESTDIR"
+	@echo "make install libpiglet, pigctl, pigtap, the hosted kernel, its unit and manual pages to PREFIX ($(PREFIX)), below DESTDIR"
 	@echo "make         the two kernels: $(BUILD)/x86_64/piglet.elf, $(BUILD)/hosted/piglet (SAN=1: with sanitizers),"
 	@echo "             libpiglet, pigctl and pigtap"
 	@echo "V=1 shows commands, BUILD=DIR builds elsewhere, CC=clang takes the other compiler"

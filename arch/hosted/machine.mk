@@ -36,3 +36,14 @@ $(HOSTED_TESTS): $(BUILD)/test/unit/%: $(BUILD)/hosted-san/tests/unit/%.o \
 ifdef SAN
 hosted: $(BUILD)/hosted-san/piglet
 endif
+
+# Into $(DESTDIR), for packages; the unit with it.
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+.PHONY: install-hosted
+install: install-hosted
+install-hosted: $(BUILD)/hosted/piglet
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(UNITDIR)
+	install -m 755 $< $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 arch/hosted/piglet.8 $(DESTDIR)$(MANDIR)/man8
+	sed 's|@PREFIX@|$(PREFIX)|' arch/hosted/piglet@.service >$(DESTDIR)$(UNITDIR)/piglet@.service
