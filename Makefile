@@ -43,6 +43,7 @@ include tools/pigctl/pigctl.mk
 include tools/pigtap/pigtap.mk
 include tools/psr-doc.mk
 include tools/image.mk
+include tools/deb.mk
 include tests/tests.mk
 include bench/bench.mk
 
@@ -102,6 +103,7 @@ help:
 	@echo "make install libpiglet, pigctl, pigtap, the hosted kernel, its unit and manual pages to PREFIX ($(PREFIX)), below DESTDIR"
 	@echo "make         the two kernels: $(BUILD)/x86_64/piglet.elf, $(BUILD)/hosted/piglet (SAN=1: with sanitizers),"
 	@echo "             libpiglet, pigctl and pigtap"
+	@echo "make deb     a Debian package of the tools and the hosted kernel, in $(BUILD)/"
 	@echo "V=1 shows commands, BUILD=DIR builds elsewhere, CC=clang takes the other compiler"
 
 # ---- set-up -------------------------------------------------------------------------------------

@@ -140,3 +140,11 @@ def test_image_07_power(machine):
     """The power button ends it under UEFI too, whose tables lie elsewhere."""
     said = test_power.pressed(wires.artefact("piglet.iso"), "pc", memory=firmware.UEFI_MEMORY, timeout=UEFI_TIMEOUT_S)
     assert said.find("power button")
+
+
+def test_image_08_libvirt(machine):
+    """libvirt takes the domains among the examples."""
+    if not shutil.which("virt-xml-validate"):
+        pytest.skip("virt-xml-validate is missing (apt: libvirt-clients)")
+    for name in ("libvirt-disk.xml", "libvirt-pvh.xml"):
+        subprocess.run(["virt-xml-validate", os.path.join(machines.ROOT, "examples", name), "domain"], check=True, timeout=60)
