@@ -1,7 +1,7 @@
 /* The driver for Intel 8254x and 82574L gigabit controllers: bring-up, link and counters.
  *
  * "SDM" and a section number: the 8254x Software Developer's Manual. "82574": the 82574L datasheet.
- * The fast path is drivers/intel/ring.c. */
+ * The fast path is drivers/intel/ring.h. */
 #include "drivers/e1000/e1000.h"
 
 #include <string.h>
@@ -17,9 +17,15 @@ enum {
     E1000_STATISTICS_MS = 100, /* nine slow reads: not at every interrupt */
 };
 
-/* Error bits of a receive descriptor that spoil the frame: CE, SE, SEQ, CXE, RXE (SDM 3.2.3.2). Not
+/* Legacy descriptors (SDM 3.2.3.2, 3.3.3). Errors that spoil a frame: CE, SE, SEQ, CXE, RXE. Not
  * TCPE and IPE: checksums are not offloaded, a wrong one is the kernel's to judge. */
-enum { E1000_RX_ERRORS = 0x97 };
+static const struct intel_format e1000_format = {
+    .done = 1ull << 32,
+    .end = 1ull << 33,
+    .broken = 0x97ull << 40,
+    .send = INTEL_TX_EOP | INTEL_TX_IFCS,
+    .length = 1,
+};
 
 struct e1000_chip {
     uint16_t device;
@@ -38,7 +44,7 @@ static const struct e1000_chip e1000_chips[] = {
 };
 
 struct e1000 {
-    struct intel_rings rings; /* first: ring.c looks for it here */
+    struct intel_pair rings;
     struct arch_mmio mmio;
     const struct e1000_chip *chip;
     uint64_t statistics_due_ns;
@@ -289,8 +295,8 @@ static int e1000_probe(struct nic *nic, const struct arch_device *device)
     }
     arch_device_enable(device);
     if ((error = e1000_reset(nic)) < 0 || (error = e1000_find_mac(nic)) < 0 ||
-        (error = intel_rings_create(nic, self->mmio, E1000_RDT, E1000_TDT, E1000_RX_ERRORS)) < 0 ||
-        (error = intel_receive_fill(nic)) < 0)
+        (error = intel_pair_create(nic, &self->rings, self->mmio, E1000_RDT, E1000_TDT)) < 0 ||
+        (error = intel_receive_fill(nic, &self->rings.receive)) < 0)
         return error; /* each logged its reason and holds nothing; the device is as reset */
     e1000_set_link(self);
     e1000_set_filters(nic);
@@ -305,6 +311,18 @@ static int e1000_probe(struct nic *nic, const struct arch_device *device)
 }
 
 /* ---- while it runs ------------------------------------------------------------------------ */
+
+static unsigned e1000_receive(struct nic *nic, struct frame **frames, unsigned max)
+{
+    struct e1000 *self = nic->driver_state;
+    return intel_receive(nic, &self->rings.receive, &e1000_format, frames, max);
+}
+
+static unsigned e1000_transmit(struct nic *nic, struct frame **frames, unsigned count)
+{
+    struct e1000 *self = nic->driver_state;
+    return intel_transmit(nic, &self->rings.transmit, &e1000_format, frames, count);
+}
 
 /* Registers that clear when read. RNBC is left out of rx_missed: it counts frames that found no
  * descriptor, but those are received after all when one comes before the FIFO overflows (MPC). */
@@ -323,7 +341,7 @@ static void e1000_attend(struct nic *nic)
     struct e1000 *self = nic->driver_state;
     if (self->gone)
         return;
-    intel_transmit_reclaim(nic);
+    intel_transmit_reclaim(nic->pool, &self->rings.transmit);
     uint32_t icr = e1000_read(self, E1000_ICR); /* clears, and so releases the interrupt line */
     uint32_t status = e1000_read(self, E1000_STATUS);
     if (status == UINT32_MAX /* what nothing reads as: PCI 3.0, 6.1 */) {
@@ -385,15 +403,15 @@ static void e1000_stop(struct nic *nic)
     struct e1000 *self = nic->driver_state;
     if (!self->gone)
         e1000_reset(nic);
-    intel_rings_empty(nic);
+    intel_pair_empty(nic, &self->rings);
 }
 
 const struct nic_driver e1000_driver = {
     .name = "e1000",
     .match = e1000_match,
     .probe = e1000_probe,
-    .receive = intel_receive,
-    .transmit = intel_transmit,
+    .receive = e1000_receive,
+    .transmit = e1000_transmit,
     .attend = e1000_attend,
     .interrupts = e1000_interrupts,
     .filter = e1000_filter,
