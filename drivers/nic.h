@@ -33,6 +33,15 @@ struct nic_filter {
     uint8_t station[NIC_STATIONS_MAX][6];
 };
 
+/* A register, or `count` of them `stride` bytes apart, as the driver's table has it. */
+struct nic_register {
+    const char *name; /* the datasheet's */
+    uint32_t offset;
+    uint16_t count, stride;
+    bool readable; /* reading has no side effect: anyone may look */
+    const char *section, *help;
+};
+
 struct nic_driver {
     const char *name; /* "e1000" */
 
@@ -74,6 +83,12 @@ struct nic_driver {
 
     /* Stops DMA and gives every frame in the rings back to nic->pool. */
     void (*stop)(struct nic *nic);
+
+    /* For people to look at, by request: what registers there are (NULL: none), and a read of one
+     * that is readable. ERR_DEVICE: the device is gone. */
+    const struct nic_register *registers;
+    unsigned register_count;
+    int (*register_read)(struct nic *nic, uint32_t offset, uint32_t *value);
 };
 
 enum { NIC_ATTEND_MS = 100 }; /* how late a link change may be noticed when no interrupt tells */

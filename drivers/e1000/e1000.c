@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "drivers/e1000/registers.h"
+#include "drivers/intel/device.h"
 #include "drivers/intel/ring.h"
 
 enum {
-    E1000_POLL_US = 10,
+    E1000_QUIET_US = 10,      /* it must not be touched for 1 us after a reset */
     E1000_RESET_US = 20000,   /* the reset takes about 1 us, reloading the EEPROM up to 10 ms */
     E1000_MASTER_US = 100000, /* requests under way end within PCIe's longest completion time-out */
-    E1000_EEPROM_US = 10000,  /* one word; Microwire needs about 100 us */
     E1000_STATISTICS_MS = 100, /* nine slow reads: not at every interrupt */
 };
 
@@ -44,22 +44,21 @@ static const struct e1000_chip e1000_chips[] = {
 };
 
 struct e1000 {
+    struct intel_device device; /* first, for intel_register_read */
     struct intel_pair rings;
-    struct arch_mmio mmio;
     const struct e1000_chip *chip;
     uint64_t statistics_due_ns;
     bool promiscuous; /* as RCTL says */
-    bool gone;        /* pulled out; registers read as all ones */
 };
 
 static uint32_t e1000_read(const struct e1000 *self, uint32_t offset)
 {
-    return arch_mmio_read32(self->mmio, offset);
+    return intel_read(&self->device, offset);
 }
 
 static void e1000_write(const struct e1000 *self, uint32_t offset, uint32_t value)
 {
-    arch_mmio_write32(self->mmio, offset, value);
+    intel_write(&self->device, offset, value);
 }
 
 static const struct e1000_chip *e1000_chip_of(const struct arch_device *device)
@@ -77,73 +76,45 @@ static bool e1000_match(const struct arch_device *device)
     return e1000_chip_of(device) != NULL;
 }
 
-/* Waits until the bits of `mask` are as wanted. ERR_TIMEOUT, which is logged. */
-static int e1000_wait(struct nic *nic, const char *name, uint32_t offset, uint32_t mask,
-                      uint32_t wanted, unsigned limit_us)
-{
-    const struct e1000 *self = nic->driver_state;
-    uint32_t value = e1000_read(self, offset);
-    for (unsigned spent_us = 0; (value & mask) != wanted; spent_us += E1000_POLL_US) {
-        if (spent_us >= limit_us) {
-            nic_log(nic, LOG_WARNING, "%s at %s: %s is %08lx after %u us, wanted %08lx in %08lx",
-                    self->chip->name, nic->device->name, name, (unsigned long)value, limit_us,
-                    (unsigned long)wanted, (unsigned long)mask);
-            return ERR_TIMEOUT;
-        }
-        arch_delay_us(E1000_POLL_US);
-        value = e1000_read(self, offset);
-    }
-    return 0;
-}
-
 /* ---- bring-up, in the order of SDM 14 ----------------------------------------------------- */
 
 /* SDM 14.2 and 13.4.1, 82574 4.6. The PHY is left alone: it has negotiated since power-on, and
  * doing it again costs seconds on copper (QEMU: half a second) before the first frame. */
-static int e1000_reset(struct nic *nic)
+static int e1000_reset(struct e1000 *self)
 {
-    const struct e1000 *self = nic->driver_state;
     e1000_write(self, E1000_IMC, UINT32_MAX);
     e1000_write(self, E1000_RCTL, 0); /* QEMU's e1000 does not stop receiving by a reset */
     e1000_write(self, E1000_TCTL, 0);
     if (self->chip->pcie) {
         /* A reset while the bus owes it data can hang it (82574 10.2.2.1, GIO Master Disable). */
         e1000_write(self, E1000_CTRL, e1000_read(self, E1000_CTRL) | E1000_CTRL_MASTER_DISABLE);
-        e1000_wait(nic, "STATUS", E1000_STATUS, E1000_STATUS_MASTER, 0, E1000_MASTER_US);
+        intel_wait(&self->device, E1000_STATUS, E1000_STATUS_MASTER, 0, E1000_MASTER_US);
     }
     e1000_write(self, E1000_CTRL, e1000_read(self, E1000_CTRL) | E1000_CTRL_RST);
-    arch_delay_us(E1000_POLL_US); /* it must not be touched for 1 us */
-    int error = e1000_wait(nic, "CTRL", E1000_CTRL, E1000_CTRL_RST, 0, E1000_RESET_US);
+    arch_delay_us(E1000_QUIET_US);
+    int error = intel_wait(&self->device, E1000_CTRL, E1000_CTRL_RST, 0, E1000_RESET_US);
     if (error < 0)
         return error;
     if (self->chip->pcie) /* late or never without an EEPROM; what is missing then shows below */
-        e1000_wait(nic, "EECD", E1000_EECD, E1000_EECD_AUTO_RD, E1000_EECD_AUTO_RD, E1000_RESET_US);
+        intel_wait(&self->device, E1000_EECD, E1000_EECD_AUTO_RD, E1000_EECD_AUTO_RD,
+                   E1000_RESET_US);
     e1000_write(self, E1000_IMC, UINT32_MAX);
     e1000_read(self, E1000_ICR); /* clears what the reset raised */
     return 0;
 }
 
-/* SDM 5.3.1, 82574 10.2.2.4. The software semaphore of the 82574 is skipped: it keeps software from
- * driving the EEPROM's pins together, while EERD has an arbiter of its own. */
-static int e1000_eeprom_read(struct nic *nic, unsigned index, uint16_t *word)
-{
-    const struct e1000 *self = nic->driver_state;
-    uint32_t done = self->chip->eerd_done;
-    e1000_write(self, E1000_EERD, index << self->chip->eerd_address_shift | E1000_EERD_START);
-    int error = e1000_wait(nic, "EERD", E1000_EERD, done, done, E1000_EEPROM_US);
-    if (error == 0)
-        *word = (uint16_t)(e1000_read(self, E1000_EERD) >> 16);
-    return error;
-}
-
-/* The MAC address is in words 0 to 2, low byte first (SDM 5.6.1). A wrong checksum (5.6) is only
+/* The MAC address is in words 0 to 2, low byte first (SDM 5.6.1). They are read by EERD (SDM 5.3.1,
+ * 82574 10.2.2.4), without the 82574's software semaphore: that keeps software from driving the
+ * EEPROM's pins together, while EERD has an arbiter of its own. A wrong checksum (5.6) is only
  * warned about: boards with a good address and a wrong sum are common. */
-static bool e1000_mac_from_eeprom(struct nic *nic)
+static bool e1000_mac_from_eeprom(struct nic *nic, struct e1000 *self)
 {
+    const struct e1000_chip *chip = self->chip;
     uint16_t sum = 0;
     for (unsigned i = 0; i < E1000_EEPROM_WORDS; i++) {
         uint16_t word = 0;
-        if (e1000_eeprom_read(nic, i, &word) < 0)
+        if (intel_eeprom_read(&self->device, E1000_EERD, chip->eerd_address_shift, chip->eerd_done,
+                              i, &word) < 0)
             return false;
         sum = (uint16_t)(sum + word);
         if (i < 3) {
@@ -157,28 +128,12 @@ static bool e1000_mac_from_eeprom(struct nic *nic)
     return true;
 }
 
-static bool e1000_mac_valid(const uint8_t mac[6])
-{
-    static const uint8_t zero[6];
-    return !(mac[0] & 1) && memcmp(mac, zero, 6) != 0;
-}
-
 /* Falls back on what the device, firmware or a hypervisor put into the first receive address. */
-static int e1000_find_mac(struct nic *nic)
+static int e1000_find_mac(struct nic *nic, struct e1000 *self)
 {
-    const struct e1000 *self = nic->driver_state;
-    if (e1000_mac_from_eeprom(nic) && e1000_mac_valid(nic->mac))
+    if (e1000_mac_from_eeprom(nic, self) && intel_mac_valid(nic->mac))
         return 0;
-    uint32_t low = e1000_read(self, E1000_RAL), high = e1000_read(self, E1000_RAH);
-    for (unsigned i = 0; i < 4; i++)
-        nic->mac[i] = (uint8_t)(low >> 8 * i);
-    nic->mac[4] = (uint8_t)high;
-    nic->mac[5] = (uint8_t)(high >> 8);
-    if (e1000_mac_valid(nic->mac) && low != UINT32_MAX)
-        return 0;
-    nic_log(nic, LOG_ERROR, "%s at %s: no MAC address: none in the EEPROM, RAL is %08lx, RAH %08lx",
-            self->chip->name, nic->device->name, (unsigned long)low, (unsigned long)high);
-    return ERR_DEVICE;
+    return intel_address_get(&self->device, E1000_RAL, nic->mac) ? 0 : ERR_DEVICE;
 }
 
 /* SDM 14.3: no flow control (a stalled receiver must not stall its peers; it counts MPC instead),
@@ -195,20 +150,6 @@ static void e1000_set_link(const struct e1000 *self)
     e1000_write(self, E1000_FCTTV, 0);
 }
 
-/* SDM 13.5.2, 13.5.3. NULL: none. An entry that stays as it was goes on matching meanwhile; one that
- * changes is for a moment half the old address, half the new: no station's, or else the kernel
- * drops what came. */
-static void e1000_set_address(const struct e1000 *self, unsigned index, const uint8_t *mac)
-{
-    uint32_t low = 0, high = 0;
-    if (mac) {
-        low = mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24;
-        high = mac[4] | mac[5] << 8 | E1000_RAH_AV;
-    }
-    e1000_write(self, E1000_RAL + 8 * index, low);
-    e1000_write(self, E1000_RAH + 8 * index, high);
-}
-
 /* SDM 13.5.1: a group address is received if the bit it hashes to is set. QEMU 7.2 hashes all
  * addresses, and then receives everything, which the filter's contract allows. */
 static void e1000_set_multicast(const struct e1000 *self, bool all)
@@ -222,7 +163,7 @@ static void e1000_set_filters(const struct nic *nic)
 {
     const struct e1000 *self = nic->driver_state;
     for (unsigned i = 0; i < E1000_RA_ENTRIES; i++)
-        e1000_set_address(self, i, i == 0 ? nic->mac : NULL);
+        intel_address_set(&self->device, E1000_RAL + 8 * i, i == 0 ? nic->mac : NULL);
     e1000_set_multicast(self, false);
 }
 
@@ -286,16 +227,12 @@ static int e1000_probe(struct nic *nic, const struct arch_device *device)
     }
     nic->driver_state = self;
     self->chip = e1000_chip_of(device);
-    int error = arch_device_map(device, 0, &self->mmio);
-    if (error < 0) {
-        nic_log(nic, LOG_ERROR, "%s at %s: region 0, its registers, is at %llx with %llu bytes",
-                self->chip->name, device->name, (unsigned long long)device->region[0].address,
-                (unsigned long long)device->region[0].bytes);
+    int error = intel_open(&self->device, nic, self->chip->name);
+    if (error < 0)
         return error;
-    }
-    arch_device_enable(device);
-    if ((error = e1000_reset(nic)) < 0 || (error = e1000_find_mac(nic)) < 0 ||
-        (error = intel_pair_create(nic, &self->rings, self->mmio, E1000_RDT, E1000_TDT)) < 0 ||
+    if ((error = e1000_reset(self)) < 0 || (error = e1000_find_mac(nic, self)) < 0 ||
+        (error = intel_pair_create(nic, &self->rings, self->device.mmio, E1000_RDT, E1000_TDT)) <
+            0 ||
         (error = intel_receive_fill(nic, &self->rings.receive)) < 0)
         return error; /* each logged its reason and holds nothing; the device is as reset */
     e1000_set_link(self);
@@ -339,18 +276,13 @@ static void e1000_count(struct nic *nic, const struct e1000 *self)
 static void e1000_attend(struct nic *nic)
 {
     struct e1000 *self = nic->driver_state;
-    if (self->gone)
+    if (self->device.gone)
         return;
     intel_transmit_reclaim(nic->pool, &self->rings.transmit);
     uint32_t icr = e1000_read(self, E1000_ICR); /* clears, and so releases the interrupt line */
     uint32_t status = e1000_read(self, E1000_STATUS);
-    if (status == UINT32_MAX /* what nothing reads as: PCI 3.0, 6.1 */) {
-        self->gone = true;
-        nic_log(nic, LOG_ERROR, "%s at %s is gone: STATUS is %08lx, ICR %08lx", self->chip->name,
-                nic->device->name, (unsigned long)status, (unsigned long)icr);
-        nic_link(nic, false, 0);
+    if (!intel_present(&self->device, status, icr))
         return;
-    }
     nic_link(nic, status & E1000_STATUS_LU, e1000_speed_mbps(status));
     uint64_t now_ns = arch_clock_ns();
     if (now_ns >= self->statistics_due_ns) {
@@ -369,7 +301,7 @@ static void e1000_attend(struct nic *nic)
 static void e1000_interrupts(struct nic *nic, bool on)
 {
     const struct e1000 *self = nic->driver_state;
-    if (self->gone)
+    if (self->device.gone)
         return; /* all ones would look like a link change before every sleep */
     if (!on) {
         e1000_write(self, E1000_IMC, UINT32_MAX);
@@ -385,10 +317,11 @@ static int e1000_filter(struct nic *nic, const struct nic_filter *filter)
 {
     _Static_assert(1 + NIC_STATIONS_MAX <= (int)E1000_RA_ENTRIES, "all stations have room");
     struct e1000 *self = nic->driver_state;
-    if (self->gone)
+    if (self->device.gone)
         return ERR_DEVICE;
     for (unsigned i = 0; i < NIC_STATIONS_MAX; i++)
-        e1000_set_address(self, 1 + i, i < filter->stations ? filter->station[i] : NULL);
+        intel_address_set(&self->device, E1000_RAL + 8 * (1 + i),
+                          i < filter->stations ? filter->station[i] : NULL);
     e1000_set_multicast(self, filter->all_multicast);
     if (filter->promiscuous != self->promiscuous) {
         self->promiscuous = filter->promiscuous;
@@ -401,10 +334,21 @@ static int e1000_filter(struct nic *nic, const struct nic_filter *filter)
 static void e1000_stop(struct nic *nic)
 {
     struct e1000 *self = nic->driver_state;
-    if (!self->gone)
-        e1000_reset(nic);
+    if (!self->device.gone)
+        e1000_reset(self);
     intel_pair_empty(nic, &self->rings);
 }
+
+/* Statistics and ICR clear when read, IMC is for writing. */
+static const struct nic_register e1000_registers[] = {
+#define E1000_READABLE_RW true
+#define E1000_READABLE_RO true
+#define E1000_READABLE_S  true
+#define E1000_READABLE_RC false
+#define E1000_READABLE_C  false
+#define E1000_ROW(name, offset, count, stride, mode, section)                                      \
+    {#name, offset, count, stride, E1000_READABLE_##mode, section, ""},
+    E1000_REGISTERS(E1000_ROW)};
 
 const struct nic_driver e1000_driver = {
     .name = "e1000",
@@ -416,4 +360,7 @@ const struct nic_driver e1000_driver = {
     .interrupts = e1000_interrupts,
     .filter = e1000_filter,
     .stop = e1000_stop,
+    .registers = e1000_registers,
+    .register_count = sizeof e1000_registers / sizeof e1000_registers[0],
+    .register_read = intel_register_read,
 };

@@ -63,7 +63,7 @@ static void e1000_17_receive_gives_no_more_than_asked(void **state)
         }
     }
     assert_int_equal(got, 200);
-    const struct intel_pair *rings = nic->driver_state;
+    const struct intel_pair *rings = rings_of(core);
     for (unsigned i = 0; i < INTEL_RING; i++)
         assert_int_equal(rings->receive.frame[i]->owner, FRAME_OF_RECEIVE_RING);
     test_stop(core);
@@ -237,7 +237,7 @@ static void e1000_28_garbage_in_the_rings(void **state)
     uint64_t random = 88172645463325252u;
     for (unsigned round = 0; round < 50; round++) {
         struct core *core = start();
-        struct intel_pair *rings = core->nic[0].driver_state;
+        struct intel_pair *rings = rings_of(core);
         transmit_some(core, 64);
         model[0].fault.gone = true; /* it minds tails that its heads do not explain */
         for (unsigned i = 0; i < 200; i++) {

@@ -1,0 +1,60 @@
+/* What the Intel controllers have in common beside their rings: registers, the EEPROM, addresses. */
+#ifndef DRIVERS_INTEL_DEVICE_H
+#define DRIVERS_INTEL_DEVICE_H
+
+#include "drivers/nic.h"
+
+struct intel_device {
+    struct nic *nic;
+    struct arch_mmio mmio;
+    const char *chip; /* for people: "82574L" */
+    bool gone;        /* pulled out; registers read as all ones */
+};
+
+static inline uint32_t intel_read(const struct intel_device *device, uint32_t offset)
+{
+    return arch_mmio_read32(device->mmio, offset);
+}
+
+static inline void intel_write(const struct intel_device *device, uint32_t offset, uint32_t value)
+{
+    arch_mmio_write32(device->mmio, offset, value);
+}
+
+/* Read, the bits of `clear` cleared, those of `set` set, written. */
+static inline void intel_change(const struct intel_device *device, uint32_t offset, uint32_t clear,
+                                uint32_t set)
+{
+    intel_write(device, offset, (intel_read(device, offset) & ~clear) | set);
+}
+
+/* Maps region 0, the registers, and lets the device reach memory. Errors are logged. */
+int intel_open(struct intel_device *device, struct nic *nic, const char *chip);
+
+/* Waits until the bits of `mask` are as wanted. ERR_TIMEOUT, which is logged with the register's
+ * name and value. */
+int intel_wait(struct intel_device *device, uint32_t offset, uint32_t mask, uint32_t wanted,
+               unsigned limit_us);
+
+/* Reads the EEPROM by register EERD. `shift` is where the address goes, `done` the bit that tells
+ * that it was read. */
+int intel_eeprom_read(struct intel_device *device, uint32_t eerd, unsigned shift, uint32_t done,
+                      unsigned index, uint16_t *word);
+
+/* The address in a pair of receive address registers. False: not one that a station may have. */
+bool intel_address_get(const struct intel_device *device, uint32_t ral, uint8_t mac[6]);
+bool intel_mac_valid(const uint8_t mac[6]);
+
+/* Sets one. NULL: none. An entry that stays as it was goes on matching meanwhile; one that changes
+ * is for a moment half the old address, half the new: no station's, or else the kernel drops what
+ * came. */
+void intel_address_set(const struct intel_device *device, uint32_t ral, const uint8_t *mac);
+
+/* Whether the device is there, by a status register that was read; if not, says so once, with the
+ * link down. Absent devices read as all ones (PCI 3.0, 6.1). */
+bool intel_present(struct intel_device *device, uint32_t status, uint32_t causes);
+
+/* NIC_REGISTER_READ of these drivers' tables, see struct nic_driver. */
+int intel_register_read(struct nic *nic, uint32_t offset, uint32_t *value);
+
+#endif
