@@ -16,6 +16,7 @@
 
 enum {
     NICS_MAX = 8,
+    NIC_QUEUES_MAX = 8, /* receive queues; 2,048 frames of the pool wait in as many */
     NIC_NAME_MAX = 8,
     NIC_OUT_MAX =
         4 * BATCH_MAX,    /* what one batch may send: itself, errors, frames that waited for ARP */

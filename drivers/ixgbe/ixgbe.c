@@ -1,0 +1,299 @@
+/* The driver for Intel 82599, X520 and X540 10-gigabit controllers: probe, and what it does while
+ * it runs. docs/ixgbe.md is for who has one; the fast path is drivers/intel/ring.h. */
+#include "drivers/ixgbe/ixgbe.h"
+
+#include <stdio.h>
+
+#include "drivers/ixgbe/ixgbe_parts.h"
+#include "kernel/core.h"
+
+enum { IXGBE_STATISTICS_MS = 100 }; /* slow reads: not at every interrupt */
+
+/* Ids: the datasheets' and "pci.ids". X520 are cards with an 82599. */
+static const struct ixgbe_chip ixgbe_chips[] = {
+    {0x10fb, IXGBE_SFP, "82599 SFP+"},
+    {0x1507, IXGBE_SFP, "82599 SFP+ EM"},
+    {0x1529, IXGBE_SFP, "82599 SFP+ FCoE"},
+    {0x154a, IXGBE_SFP, "X520-4"},
+    {0x154d, IXGBE_SFP, "82599 SFP+ SF2"},
+    {0x1557, IXGBE_SFP, "82599EN SFP+"},
+    {0x10f7, IXGBE_BACKPLANE, "82599 KX4"},
+    {0x10f8, IXGBE_BACKPLANE, "82599 backplane"},
+    {0x10f9, IXGBE_BACKPLANE, "82599 CX4"},
+    {0x10fc, IXGBE_BACKPLANE, "82599 XAUI"},
+    {0x1514, IXGBE_BACKPLANE, "82599 KX4 mezzanine"},
+    {0x1517, IXGBE_BACKPLANE, "82599 KR"},
+    {0x152a, IXGBE_BACKPLANE, "82599 backplane FCoE"},
+    {0x1528, IXGBE_COPPER, "X540-AT2"},
+    {0x1560, IXGBE_COPPER, "X540-AT1"},
+    {0x1563, IXGBE_UNKNOWN, "X550-AT2"},
+    {0x15d1, IXGBE_UNKNOWN, "X550-AT"},
+    {0x15ac, IXGBE_UNKNOWN, "X552 SFP+"},
+    {0x15ad, IXGBE_UNKNOWN, "X557-AT"},
+    {0x15ce, IXGBE_UNKNOWN, "X553 SFP+"},
+};
+
+/* Advanced descriptors (DS 7.1.6.2, 7.2.3.2.4). The FCS and the padding are the device's to add.
+ * Nothing is offloaded: what the kernel sends has its checksums, updated rather than summed up. */
+static const struct intel_format ixgbe_format = {
+    .done = 1u << 0,
+    .end = 1u << 1,
+    .broken = 1u << 29,   /* RXE: CRC, symbol, length; such frames come only with FCTRL.SBP */
+    .doubtful = 3u << 30, /* L4E, IPE; L4E is also set by good UDP without a checksum */
+    .checked = 1u << 5,   /* L4I */
+    .checked_move = INTEL_SEEN_CHECKED - 5,
+    .length_shift = 32,
+    .send = INTEL_TX_EOP | INTEL_TX_IFCS | 1u << 29 /* DEXT */ | 3u << 20 /* data */,
+    .length = 1 | 1ull << 46 /* PAYLEN */,
+};
+
+static const struct ixgbe_chip *ixgbe_chip_of(const struct arch_device *device)
+{
+    if (device->bus != ARCH_BUS_PCI || device->vendor != 0x8086)
+        return NULL;
+    for (unsigned i = 0; i < sizeof ixgbe_chips / sizeof ixgbe_chips[0]; i++)
+        if (ixgbe_chips[i].device == device->device)
+            return &ixgbe_chips[i];
+    return NULL;
+}
+
+static bool ixgbe_match(const struct arch_device *device)
+{
+    return ixgbe_chip_of(device) != NULL;
+}
+
+/* ---- probe ----------------------------------------------------------------------------------- */
+
+static int ixgbe_create(struct nic *nic, const struct ixgbe_chip *chip)
+{
+    unsigned pairs = nic->core->nic_queues ? nic->core->nic_queues : 1;
+    struct ixgbe *self =
+        arch_memory_take(sizeof *self + pairs * sizeof self->pair[0], 64 /* a cache line */);
+    if (!self) {
+        nic_log(nic, LOG_ERROR, "no memory for the driver of %s", nic->device->name);
+        return ERR_NO_MEMORY;
+    }
+    nic->driver_state = self;
+    self->chip = chip;
+    self->pairs = pairs;
+    return 0;
+}
+
+static int ixgbe_fill(struct nic *nic, struct ixgbe *self)
+{
+    int error = 0;
+    for (unsigned i = 0; i < self->pairs && error == 0; i++) {
+        uint32_t at = IXGBE_QUEUE_STRIDE * i;
+        error = intel_pair_create(nic, &self->pair[i], self->device.mmio, IXGBE_RDT + at,
+                                  IXGBE_TDT + at);
+        if (error == 0)
+            error = intel_receive_fill(nic, &self->pair[i].receive);
+    }
+    return error;
+}
+
+static void ixgbe_empty(struct nic *nic, struct ixgbe *self)
+{
+    for (unsigned i = 0; i < self->pairs; i++)
+        intel_pair_empty(nic, &self->pair[i]);
+}
+
+static void ixgbe_count_start(struct nic *nic, struct ixgbe *self)
+{
+    self->checksum_errors =
+        nic_counter(nic, "rx_checksum_bad", "frames with a checksum the device finds wrong");
+    self->device_rx = nic_counter(nic, "rx_good_on_wire", "good frames the device has seen");
+    self->device_tx = nic_counter(nic, "tx_good_on_wire", "frames the device has sent");
+    self->link_faults = nic_counter(nic, "link_faults", "faults of the MACs, ours and the peer's");
+    for (unsigned i = 0; self->pairs > 1 && i < self->pairs; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "rx_queue%u_frames", i);
+        self->queue_frames[i] = nic_counter(nic, name, "frames received by one of the queues");
+    }
+}
+
+/* Queue n's causes raise EICR bit n, all on the device's one line (DS 7.3.4); MSI-X would save the
+ * read of EICR, once a sleep. EITR 0: the loop batches; the device need not. */
+static void ixgbe_attach(struct nic *nic, struct ixgbe *self)
+{
+    ixgbe_write(self, IXGBE_GPIE, 0);
+    ixgbe_write(self, IXGBE_EIAC, 0);
+    ixgbe_write(self, IXGBE_EIAM, 0);
+    for (unsigned i = 0; i < self->pairs; i += 2)
+        ixgbe_write(self, IXGBE_IVAR + 2 * i,
+                    (IXGBE_IVAR_VALID | i) |
+                        (i + 1 < self->pairs ? (IXGBE_IVAR_VALID | (i + 1)) << 16 : 0));
+    for (unsigned i = 0; i < self->pairs; i++)
+        ixgbe_write(self, IXGBE_EITR + 4 * i, 0);
+    nic->interrupts_work = nic->link_interrupts =
+        arch_interrupt_attach(nic->device, event_post, nic->event) == 0;
+}
+
+static int ixgbe_probe(struct nic *nic, const struct arch_device *device)
+{
+    const struct ixgbe_chip *chip = ixgbe_chip_of(device);
+    if (chip->media == IXGBE_UNKNOWN) {
+        nic_log(nic, LOG_ERROR, "%s: its EEPROM and PHY differ from the X540's, not supported",
+                chip->name);
+        return ERR_UNSUPPORTED;
+    }
+    int error = ixgbe_create(nic, chip);
+    if (error < 0)
+        return error;
+    struct ixgbe *self = nic->driver_state;
+    if ((error = intel_open(&self->device, nic, chip->name)) < 0 || (error = ixgbe_reset(self)) < 0)
+        return error; /* each logged its reason and holds nothing */
+    ixgbe_check_eeprom(self);
+    if (!intel_address_get(&self->device, IXGBE_RAL, nic->mac))
+        return ERR_DEVICE;
+    if ((error = ixgbe_fill(nic, self)) < 0 || (error = ixgbe_start(self)) < 0) {
+        ixgbe_reset(self); /* before frames that it may know are anyone else's */
+        ixgbe_empty(nic, self);
+        return error;
+    }
+    ixgbe_count_start(nic, self);
+    ixgbe_link_start(self);
+    uint32_t links = ixgbe_read(self, IXGBE_LINKS);
+    nic->link_up = links & IXGBE_LINKS_UP;
+    nic->speed_mbps = ixgbe_link_speed_mbps(links);
+    ixgbe_attach(nic, self);
+    return 0;
+}
+
+/* ---- while it runs --------------------------------------------------------------------------- */
+
+/* One queue's batch: a flow's frames are in one queue, and so stay in order. */
+static unsigned ixgbe_receive(struct nic *nic, struct frame **frames, unsigned max)
+{
+    struct ixgbe *self = nic->driver_state;
+    for (unsigned i = 0; i < self->pairs; i++) {
+        struct intel_ring *ring = &self->pair[self->turn].receive;
+        self->turn = self->turn + 1 < self->pairs ? self->turn + 1 : 0;
+        unsigned count = intel_receive(nic, ring, &ixgbe_format, frames, max);
+        if (count)
+            return count;
+    }
+    return 0;
+}
+
+/* One core sends by one queue, its own: frames of a flow leave in the order they were sent in. */
+static unsigned ixgbe_transmit(struct nic *nic, struct frame **frames, unsigned count)
+{
+    struct ixgbe *self = nic->driver_state;
+    return intel_transmit(nic, &self->pair[0].transmit, &ixgbe_format, frames, count);
+}
+
+/* Registers that clear when read (DS 8.2.3.23). */
+static void ixgbe_count(struct nic *nic, struct ixgbe *self)
+{
+    static const uint16_t errors[] = {IXGBE_CRCERRS, IXGBE_ILLERRC, IXGBE_ERRBC, IXGBE_RLEC,
+                                      IXGBE_RUC,     IXGBE_RFC,     IXGBE_ROC,   IXGBE_RJC};
+    for (unsigned i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        *nic->count.rx_errors += ixgbe_read(self, errors[i]);
+    *nic->count.rx_missed += ixgbe_read(self, IXGBE_RXMPC);
+    *self->checksum_errors += ixgbe_read(self, IXGBE_XEC);
+    *self->device_rx += ixgbe_read(self, IXGBE_GPRC);
+    *self->device_tx += ixgbe_read(self, IXGBE_GPTC);
+    *self->link_faults += (uint64_t)ixgbe_read(self, IXGBE_MLFC) + ixgbe_read(self, IXGBE_MRFC);
+    for (unsigned i = 0; i < self->pairs; i++) {
+        uint32_t at = IXGBE_QUEUE_STRIDE * i;
+        *nic->count.rx_missed += ixgbe_read(self, IXGBE_QPRDC + at);
+        if (self->pairs > 1)
+            *self->queue_frames[i] += ixgbe_read(self, IXGBE_QPRC + at);
+    }
+}
+
+static void ixgbe_attend(struct nic *nic)
+{
+    struct ixgbe *self = nic->driver_state;
+    if (self->device.gone)
+        return;
+    intel_transmit_reclaim(nic->pool, &self->pair[0].transmit);
+    uint32_t causes = ixgbe_read(self, IXGBE_EICR); /* clears, and so releases the line */
+    if (!intel_present(&self->device, ixgbe_read(self, IXGBE_STATUS), causes))
+        return;
+    if (causes & IXGBE_EICR_ECC)
+        nic_log(nic, LOG_ERROR, "%s at %s: memory fault in the device: EICR is %08lx",
+                self->chip->name, nic->device->name, (unsigned long)causes);
+    ixgbe_link_follow(self);
+    uint64_t now_ns = arch_clock_ns();
+    if (now_ns >= self->statistics_due_ns) {
+        self->statistics_due_ns = now_ns + IXGBE_STATISTICS_MS * 1000000ull;
+        ixgbe_count(nic, self);
+    }
+}
+
+/* What interrupts, what does not, and why EICR is read first: as e1000_interrupts. */
+static void ixgbe_interrupts(struct nic *nic, bool on)
+{
+    struct ixgbe *self = nic->driver_state;
+    if (self->device.gone)
+        return;
+    if (!on) {
+        ixgbe_write(self, IXGBE_EIMC, 0x7fffffff);
+        return;
+    }
+    if (ixgbe_read(self, IXGBE_EICR) & IXGBE_EICR_LSC)
+        event_post(nic->event);
+    ixgbe_write(self, IXGBE_EIMS, IXGBE_EICR_RTXQ | IXGBE_EICR_RX_MISS | IXGBE_EICR_LSC);
+}
+
+/* The nic's own address stays in entry 0. */
+static int ixgbe_filter(struct nic *nic, const struct nic_filter *filter)
+{
+    struct ixgbe *self = nic->driver_state;
+    if (self->device.gone)
+        return ERR_DEVICE;
+    for (unsigned i = 0; i < NIC_STATIONS_MAX; i++)
+        ixgbe_set_address(self, 1 + i, i < filter->stations ? filter->station[i] : NULL);
+    ixgbe_set_multicast(self, filter->all_multicast);
+    if (filter->promiscuous != self->promiscuous) {
+        self->promiscuous = filter->promiscuous;
+        ixgbe_set_promiscuous(self, filter->promiscuous);
+    }
+    return 0;
+}
+
+static void ixgbe_stop(struct nic *nic)
+{
+    struct ixgbe *self = nic->driver_state;
+    if (!self->device.gone)
+        ixgbe_reset(self);
+    ixgbe_empty(nic, self);
+}
+
+/* Statistics, EICR and the semaphore change when read; the I2C and MDIO registers are left alone as
+ * well. What only clears or starts something says nothing. */
+static const struct nic_register ixgbe_registers[] = {
+#define IXGBE_READABLE_RW  true
+#define IXGBE_READABLE_RO  true
+#define IXGBE_READABLE_SC  true
+#define IXGBE_READABLE_S   true
+#define IXGBE_READABLE_RC  false
+#define IXGBE_READABLE_W1C false
+#define IXGBE_READABLE_WO  false
+#define IXGBE_READABLE_C   false
+#define IXGBE_ROW(name, offset, count, stride, access, reset, writable, section, help)             \
+    {#name,                                                                                        \
+     offset,                                                                                       \
+     count,                                                                                        \
+     stride,                                                                                       \
+     IXGBE_READABLE_##access && (offset) != IXGBE_SWSM && (offset) != IXGBE_LINKS,                 \
+     section,                                                                                      \
+     help},
+    IXGBE_REGISTERS(IXGBE_ROW)};
+
+const struct nic_driver ixgbe_driver = {
+    .name = "ixgbe",
+    .match = ixgbe_match,
+    .probe = ixgbe_probe,
+    .receive = ixgbe_receive,
+    .transmit = ixgbe_transmit,
+    .attend = ixgbe_attend,
+    .interrupts = ixgbe_interrupts,
+    .filter = ixgbe_filter,
+    .stop = ixgbe_stop,
+    .registers = ixgbe_registers,
+    .register_count = sizeof ixgbe_registers / sizeof ixgbe_registers[0],
+    .register_read = intel_register_read,
+};
