@@ -109,7 +109,7 @@ static void queue_write_tail(struct ixgbe_model *model, struct ixgbe_model_queue
     uint32_t count = queue_count(model, queue);
     char letter = queue_letter(queue);
     const char *section = queue->receive ? "4.6.7.1" : "4.6.8.1";
-    model_forbid(model, tail != old && !queue->seen_enabled, section,
+    model_forbid(model, tail != reg[QUEUE_HEAD] && !queue->seen_enabled, section,
                  "%cDT[%u] written (%u) before %cXDCTL.ENABLE was read as one", letter,
                  queue->index, tail, letter);
     if (model_forbid(model, count && tail >= count, queue->receive ? "8.2.3.8.5" : "8.2.3.9.9",
@@ -163,6 +163,8 @@ static void queue_check_enable(struct ixgbe_model *model, struct ixgbe_model_que
 
 static void queue_off(struct ixgbe_model *model, struct ixgbe_model_queue *queue)
 {
+    if (queue->receive) /* software cannot write it */
+        model_queue_registers(model, queue)[QUEUE_HEAD] = 0;
     queue->enabled = queue->seen_enabled = false;
     queue->enable_ns = 0;
     queue->length = queue->buffers = queue->unwritten = 0;
