@@ -105,34 +105,19 @@ static int e1000_reset(struct e1000 *self)
 
 /* The MAC address is in words 0 to 2, low byte first (SDM 5.6.1). They are read by EERD (SDM 5.3.1,
  * 82574 10.2.2.4), without the 82574's software semaphore: that keeps software from driving the
- * EEPROM's pins together, while EERD has an arbiter of its own. A wrong checksum (5.6) is only
- * warned about: boards with a good address and a wrong sum are common. */
-static bool e1000_mac_from_eeprom(struct nic *nic, struct e1000 *self)
-{
-    const struct e1000_chip *chip = self->chip;
-    uint16_t sum = 0;
-    for (unsigned i = 0; i < E1000_EEPROM_WORDS; i++) {
-        uint16_t word = 0;
-        if (intel_eeprom_read(&self->device, E1000_EERD, chip->eerd_address_shift, chip->eerd_done,
-                              i, &word) < 0)
-            return false;
-        sum = (uint16_t)(sum + word);
-        if (i < 3) {
-            nic->mac[2 * i] = (uint8_t)word;
-            nic->mac[2 * i + 1] = (uint8_t)(word >> 8);
-        }
-    }
-    if (sum != E1000_EEPROM_SUM)
-        nic_log(nic, LOG_WARNING, "EEPROM checksum is %04x, not %04x: its settings may be wrong",
-                sum, E1000_EEPROM_SUM);
-    return true;
-}
-
-/* Falls back on what the device, firmware or a hypervisor put into the first receive address. */
+ * EEPROM's pins together, while EERD has an arbiter of its own. Falls back on what the device,
+ * firmware or a hypervisor put into the first receive address. */
 static int e1000_find_mac(struct nic *nic, struct e1000 *self)
 {
-    if (e1000_mac_from_eeprom(nic, self) && intel_mac_valid(nic->mac))
-        return 0;
+    const struct intel_eeprom eeprom = {E1000_EERD, self->chip->eerd_done,
+                                        self->chip->eerd_address_shift, 0, 0};
+    uint16_t word[3];
+    if (intel_eeprom_check(&self->device, &eeprom, word)) {
+        for (unsigned i = 0; i < 6; i++)
+            nic->mac[i] = (uint8_t)(word[i / 2] >> 8 * (i % 2));
+        if (intel_mac_valid(nic->mac))
+            return 0;
+    }
     return intel_address_get(&self->device, E1000_RAL, nic->mac) ? 0 : ERR_DEVICE;
 }
 
@@ -339,15 +324,9 @@ static void e1000_stop(struct nic *nic)
     intel_pair_empty(nic, &self->rings);
 }
 
-/* Statistics and ICR clear when read, IMC is for writing. */
 static const struct nic_register e1000_registers[] = {
-#define E1000_READABLE_RW true
-#define E1000_READABLE_RO true
-#define E1000_READABLE_S  true
-#define E1000_READABLE_RC false
-#define E1000_READABLE_C  false
 #define E1000_ROW(name, offset, count, stride, mode, section)                                      \
-    {#name, offset, count, stride, E1000_READABLE_##mode, section, ""},
+    {#name, offset, count, stride, INTEL_READABLE_##mode, section, ""},
     E1000_REGISTERS(E1000_ROW)};
 
 const struct nic_driver e1000_driver = {

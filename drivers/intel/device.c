@@ -6,7 +6,8 @@
 
 enum {
     INTEL_POLL_US = 10,
-    INTEL_EEPROM_US = 10000, /* one word; Microwire needs about 100 us */
+    INTEL_EEPROM_US = 10000,         /* one word; Microwire needs about 100 us */
+    INTEL_EEPROM_SECTION_MAX = 2048, /* words */
 };
 
 #define INTEL_RAH_AV (1u << 31) /* address valid; 8254x 13.5.3, 82599 8.2.3.7.9 */
@@ -64,14 +65,51 @@ int intel_wait(struct intel_device *device, uint32_t offset, uint32_t mask, uint
     return 0;
 }
 
-int intel_eeprom_read(struct intel_device *device, uint32_t eerd, unsigned shift, uint32_t done,
-                      unsigned index, uint16_t *word)
+static int intel_eeprom_read(struct intel_device *device, const struct intel_eeprom *eeprom,
+                             unsigned index, uint16_t *word)
 {
-    intel_write(device, eerd, index << shift | 1 /* start */);
-    int error = intel_wait(device, eerd, done, done, INTEL_EEPROM_US);
+    intel_write(device, eeprom->eerd, index << eeprom->address_shift | 1 /* start */);
+    int error = intel_wait(device, eeprom->eerd, eeprom->done, eeprom->done, INTEL_EEPROM_US);
     if (error == 0)
-        *word = (uint16_t)(intel_read(device, eerd) >> 16);
+        *word = (uint16_t)(intel_read(device, eeprom->eerd) >> 16);
     return error;
+}
+
+static int intel_eeprom_section(struct intel_device *device, const struct intel_eeprom *eeprom,
+                                uint16_t pointer, uint16_t *sum)
+{
+    uint16_t count = 0, word = 0;
+    if (pointer == 0 || pointer == UINT16_MAX)
+        return 0; /* there is none */
+    int error = intel_eeprom_read(device, eeprom, pointer, &count);
+    if (count == UINT16_MAX || count > INTEL_EEPROM_SECTION_MAX)
+        return error; /* nonsense, which the sum will show */
+    for (unsigned i = 1; i <= count && error == 0; i++) {
+        error = intel_eeprom_read(device, eeprom, pointer + i, &word);
+        *sum = (uint16_t)(*sum + word);
+    }
+    return error;
+}
+
+bool intel_eeprom_check(struct intel_device *device, const struct intel_eeprom *eeprom,
+                        uint16_t first[3])
+{
+    uint16_t sum = 0, word = 0;
+    for (unsigned i = 0; i < INTEL_EEPROM_WORDS; i++) {
+        int error = intel_eeprom_read(device, eeprom, i, &word);
+        sum = (uint16_t)(sum + word);
+        if (i < 3)
+            first[i] = word;
+        if (error == 0 && i >= eeprom->sections && i < eeprom->sections_end)
+            error = intel_eeprom_section(device, eeprom, word, &sum);
+        if (error < 0)
+            return false;
+    }
+    if (sum != INTEL_EEPROM_SUM)
+        nic_log(device->nic, LOG_WARNING,
+                "EEPROM checksum is %04x, not %04x: its settings may be wrong", sum,
+                INTEL_EEPROM_SUM);
+    return true;
 }
 
 bool intel_mac_valid(const uint8_t mac[6])
@@ -117,7 +155,6 @@ bool intel_present(struct intel_device *device, uint32_t status, uint32_t causes
     return false;
 }
 
-/* A driver's state begins with its struct intel_device. */
 int intel_register_read(struct nic *nic, uint32_t offset, uint32_t *value)
 {
     const struct intel_device *device = nic->driver_state;

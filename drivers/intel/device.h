@@ -36,10 +36,21 @@ int intel_open(struct intel_device *device, struct nic *nic, const char *chip);
 int intel_wait(struct intel_device *device, uint32_t offset, uint32_t mask, uint32_t wanted,
                unsigned limit_us);
 
-/* Reads the EEPROM by register EERD. `shift` is where the address goes, `done` the bit that tells
- * that it was read. */
-int intel_eeprom_read(struct intel_device *device, uint32_t eerd, unsigned shift, uint32_t done,
-                      unsigned index, uint16_t *word);
+/* How the EEPROM is read, and what its checksum covers: words 0 to 0x3f, and the sections that some
+ * of these point to, each beginning with the number of its words. */
+struct intel_eeprom {
+    uint32_t eerd; /* the register */
+    uint32_t done; /* its bit that tells that a word was read */
+    unsigned address_shift;
+    unsigned sections, sections_end; /* words that are pointers; both 0: none */
+};
+
+enum { INTEL_EEPROM_WORDS = 64, INTEL_EEPROM_SUM = 0xbaba }; /* 8254x 5.6, 82599 6.2 */
+
+/* Reads all that the checksum covers; words 0 to 2 go to `first`. A wrong sum is only warned about:
+ * boards that work in spite of one are common. False: it cannot be read, which is logged. */
+bool intel_eeprom_check(struct intel_device *device, const struct intel_eeprom *eeprom,
+                        uint16_t first[3]);
 
 /* The address in a pair of receive address registers. False: not one that a station may have. */
 bool intel_address_get(const struct intel_device *device, uint32_t ral, uint8_t mac[6]);
@@ -54,7 +65,18 @@ void intel_address_set(const struct intel_device *device, uint32_t ral, const ui
  * link down. Absent devices read as all ones (PCI 3.0, 6.1). */
 bool intel_present(struct intel_device *device, uint32_t status, uint32_t causes);
 
-/* NIC_REGISTER_READ of these drivers' tables, see struct nic_driver. */
+/* For the tables of struct nic_driver: whether a register of this access mode may be looked at by
+ * anyone. Those that clear when read may not, and those for writing say nothing. */
+#define INTEL_READABLE_RW  true
+#define INTEL_READABLE_RO  true
+#define INTEL_READABLE_SC  true
+#define INTEL_READABLE_S   true
+#define INTEL_READABLE_RC  false
+#define INTEL_READABLE_W1C false
+#define INTEL_READABLE_WO  false
+#define INTEL_READABLE_C   false
+
+/* A driver's state begins with its struct intel_device. */
 int intel_register_read(struct nic *nic, uint32_t offset, uint32_t *value);
 
 #endif

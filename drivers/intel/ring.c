@@ -33,6 +33,7 @@ static void intel_receive_empty(struct nic *nic, struct intel_ring *ring)
         if (ring->frame[i])
             frame_free(nic->pool, ring->frame[i]);
         ring->frame[i] = NULL;
+        ring->descriptor[i].word = 0; /* nothing is done here any more */
     }
 }
 
@@ -82,6 +83,21 @@ void intel_transmit_reclaim(struct frame_pool *pool, struct intel_ring *ring)
     ring->free += freed;
 }
 
+void intel_pair_remind(struct intel_pair *pair)
+{
+    intel_receive_offer(&pair->receive);
+    arch_mmio_write32(pair->transmit.mmio, pair->transmit.tail_register, pair->transmit.next);
+}
+
+bool intel_transmit_stuck(struct intel_ring *ring, uint64_t now_ns, uint64_t limit_ns)
+{
+    if (ring->done == ring->next || ring->done != ring->seen_done) {
+        ring->seen_done = ring->done;
+        ring->since_ns = now_ns;
+    }
+    return now_ns - ring->since_ns > limit_ns;
+}
+
 void intel_pair_empty(struct nic *nic, struct intel_pair *pair)
 {
     struct intel_ring *ring = &pair->transmit;
@@ -89,4 +105,5 @@ void intel_pair_empty(struct nic *nic, struct intel_pair *pair)
     for (; ring->done != ring->next; ring->done = (ring->done + 1) & INTEL_MASK)
         frame_free(nic->pool, ring->frame[ring->done]);
     ring->free = INTEL_RING - 1;
+    ring->next = ring->done = pair->receive.next = 0;
 }

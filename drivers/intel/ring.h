@@ -53,6 +53,8 @@ struct intel_ring {
         struct {            /* transmit */
             unsigned done;  /* the oldest descriptor not reclaimed, the first of its batch */
             unsigned free;
+            unsigned seen_done; /* at since_ns, of intel_transmit_stuck */
+            uint64_t since_ns;
             uint8_t last[INTEL_RING]; /* by the first descriptor of a batch: its last */
         };
     };
@@ -75,7 +77,15 @@ void intel_receive_offer(struct intel_ring *ring);
 /* Frees the frames that were sent. */
 void intel_transmit_reclaim(struct frame_pool *pool, struct intel_ring *ring);
 
-/* Gives all frames of both rings back to the pool; the device no longer uses them. */
+/* Rings both doorbells again: a lost one would stall a ring for good, where nothing comes that
+ * rings it anew. */
+void intel_pair_remind(struct intel_pair *pair);
+
+/* Whether frames have waited to be sent for more than `limit_ns`, the ring not moving. */
+bool intel_transmit_stuck(struct intel_ring *ring, uint64_t now_ns, uint64_t limit_ns);
+
+/* Gives all frames of both rings back to the pool; the device no longer uses them. Then they can be
+ * filled and begun anew. */
 void intel_pair_empty(struct nic *nic, struct intel_pair *pair);
 
 /* ---- the fast path ------------------------------------------------------------------------- */

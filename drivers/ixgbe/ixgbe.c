@@ -7,7 +7,10 @@
 #include "drivers/ixgbe/ixgbe_parts.h"
 #include "kernel/core.h"
 
-enum { IXGBE_STATISTICS_MS = 100 }; /* slow reads: not at every interrupt */
+enum {
+    IXGBE_STATISTICS_MS = 100, /* slow reads: not at every interrupt */
+    IXGBE_STUCK_MS = 2000,     /* more than a full packet buffer takes at 100 Mb/s */
+};
 
 /* Ids: the datasheets' and "pci.ids". X520 are cards with an 82599. */
 static const struct ixgbe_chip ixgbe_chips[] = {
@@ -79,23 +82,39 @@ static int ixgbe_create(struct nic *nic, const struct ixgbe_chip *chip)
     return 0;
 }
 
-static int ixgbe_fill(struct nic *nic, struct ixgbe *self)
+static int ixgbe_create_pairs(struct nic *nic, struct ixgbe *self)
 {
     int error = 0;
     for (unsigned i = 0; i < self->pairs && error == 0; i++) {
         uint32_t at = IXGBE_QUEUE_STRIDE * i;
         error = intel_pair_create(nic, &self->pair[i], self->device.mmio, IXGBE_RDT + at,
                                   IXGBE_TDT + at);
-        if (error == 0)
-            error = intel_receive_fill(nic, &self->pair[i].receive);
     }
     return error;
 }
 
-static void ixgbe_empty(struct nic *nic, struct ixgbe *self)
+/* The frames of a device that is reset are nobody else's any more. */
+static int ixgbe_down(struct nic *nic, struct ixgbe *self)
 {
+    int error = self->device.gone ? ERR_DEVICE : ixgbe_reset(self);
     for (unsigned i = 0; i < self->pairs; i++)
         intel_pair_empty(nic, &self->pair[i]);
+    return error;
+}
+
+/* From reset to running. */
+static int ixgbe_up(struct nic *nic, struct ixgbe *self)
+{
+    int error = 0;
+    for (unsigned i = 0; i < self->pairs && error == 0; i++)
+        error = intel_receive_fill(nic, &self->pair[i].receive);
+    if (error == 0)
+        error = ixgbe_start(self);
+    if (error < 0)
+        ixgbe_down(nic, self);
+    else
+        ixgbe_link_start(self);
+    return error;
 }
 
 static void ixgbe_count_start(struct nic *nic, struct ixgbe *self)
@@ -106,7 +125,7 @@ static void ixgbe_count_start(struct nic *nic, struct ixgbe *self)
     self->device_tx = nic_counter(nic, "tx_good_on_wire", "frames the device has sent");
     self->link_faults = nic_counter(nic, "link_faults", "faults of the MACs, ours and the peer's");
     for (unsigned i = 0; self->pairs > 1 && i < self->pairs; i++) {
-        char name[24];
+        char name[32];
         snprintf(name, sizeof name, "rx_queue%u_frames", i);
         self->queue_frames[i] = nic_counter(nic, name, "frames received by one of the queues");
     }
@@ -114,7 +133,7 @@ static void ixgbe_count_start(struct nic *nic, struct ixgbe *self)
 
 /* Queue n's causes raise EICR bit n, all on the device's one line (DS 7.3.4); MSI-X would save the
  * read of EICR, once a sleep. EITR 0: the loop batches; the device need not. */
-static void ixgbe_attach(struct nic *nic, struct ixgbe *self)
+static void ixgbe_set_causes(struct ixgbe *self)
 {
     ixgbe_write(self, IXGBE_GPIE, 0);
     ixgbe_write(self, IXGBE_EIAC, 0);
@@ -125,8 +144,6 @@ static void ixgbe_attach(struct nic *nic, struct ixgbe *self)
                         (i + 1 < self->pairs ? (IXGBE_IVAR_VALID | (i + 1)) << 16 : 0));
     for (unsigned i = 0; i < self->pairs; i++)
         ixgbe_write(self, IXGBE_EITR + 4 * i, 0);
-    nic->interrupts_work = nic->link_interrupts =
-        arch_interrupt_attach(nic->device, event_post, nic->event) == 0;
 }
 
 static int ixgbe_probe(struct nic *nic, const struct arch_device *device)
@@ -146,17 +163,15 @@ static int ixgbe_probe(struct nic *nic, const struct arch_device *device)
     ixgbe_check_eeprom(self);
     if (!intel_address_get(&self->device, IXGBE_RAL, nic->mac))
         return ERR_DEVICE;
-    if ((error = ixgbe_fill(nic, self)) < 0 || (error = ixgbe_start(self)) < 0) {
-        ixgbe_reset(self); /* before frames that it may know are anyone else's */
-        ixgbe_empty(nic, self);
+    if ((error = ixgbe_create_pairs(nic, self)) < 0 || (error = ixgbe_up(nic, self)) < 0)
         return error;
-    }
     ixgbe_count_start(nic, self);
-    ixgbe_link_start(self);
     uint32_t links = ixgbe_read(self, IXGBE_LINKS);
     nic->link_up = links & IXGBE_LINKS_UP;
     nic->speed_mbps = ixgbe_link_speed_mbps(links);
-    ixgbe_attach(nic, self);
+    ixgbe_set_causes(self);
+    nic->interrupts_work = nic->link_interrupts =
+        arch_interrupt_attach(device, event_post, nic->event) == 0;
     return 0;
 }
 
@@ -203,6 +218,44 @@ static void ixgbe_count(struct nic *nic, struct ixgbe *self)
     }
 }
 
+/* The nic's own address stays in entry 0. */
+static int ixgbe_filter(struct nic *nic, const struct nic_filter *filter)
+{
+    struct ixgbe *self = nic->driver_state;
+    bool promiscuous = self->filter.promiscuous;
+    if (self->device.gone)
+        return ERR_DEVICE;
+    self->filter = *filter;
+    for (unsigned i = 0; i < NIC_STATIONS_MAX; i++)
+        ixgbe_set_address(self, 1 + i, i < filter->stations ? filter->station[i] : NULL);
+    ixgbe_set_multicast(self, filter->all_multicast);
+    return filter->promiscuous == promiscuous ? 0
+                                              : ixgbe_set_promiscuous(self, filter->promiscuous);
+}
+
+/* A device that has sent nothing for long though there is a link is begun anew. */
+static void ixgbe_watch(struct nic *nic, struct ixgbe *self, uint64_t now_ns)
+{
+    struct intel_ring *ring = &self->pair[0].transmit;
+    bool stuck = intel_transmit_stuck(ring, now_ns, IXGBE_STUCK_MS * 1000000ull);
+    if (!nic->link_up)
+        ring->since_ns = now_ns; /* that explains it */
+    if (!stuck || !nic->link_up)
+        return;
+    nic_log(nic, LOG_ERROR, "%s at %s sends nothing: TDH[0] is %08lx, TDT[0] %08lx; it is reset",
+            self->chip->name, nic->device->name, (unsigned long)ixgbe_read(self, IXGBE_TDH),
+            (unsigned long)ixgbe_read(self, IXGBE_TDT));
+    nic_link(nic, false, 0);
+    if (ixgbe_down(nic, self) < 0 || ixgbe_up(nic, self) < 0) {
+        self->device.gone = true; /* it said why; nothing of it is used any more */
+        return;
+    }
+    struct nic_filter filter = self->filter;
+    self->filter.promiscuous = false; /* as ixgbe_up has left it */
+    ixgbe_filter(nic, &filter);
+    ixgbe_set_causes(self);
+}
+
 static void ixgbe_attend(struct nic *nic)
 {
     struct ixgbe *self = nic->driver_state;
@@ -220,6 +273,9 @@ static void ixgbe_attend(struct nic *nic)
     if (now_ns >= self->statistics_due_ns) {
         self->statistics_due_ns = now_ns + IXGBE_STATISTICS_MS * 1000000ull;
         ixgbe_count(nic, self);
+        for (unsigned i = 0; i < self->pairs; i++)
+            intel_pair_remind(&self->pair[i]);
+        ixgbe_watch(nic, self, now_ns);
     }
 }
 
@@ -238,47 +294,19 @@ static void ixgbe_interrupts(struct nic *nic, bool on)
     ixgbe_write(self, IXGBE_EIMS, IXGBE_EICR_RTXQ | IXGBE_EICR_RX_MISS | IXGBE_EICR_LSC);
 }
 
-/* The nic's own address stays in entry 0. */
-static int ixgbe_filter(struct nic *nic, const struct nic_filter *filter)
-{
-    struct ixgbe *self = nic->driver_state;
-    if (self->device.gone)
-        return ERR_DEVICE;
-    for (unsigned i = 0; i < NIC_STATIONS_MAX; i++)
-        ixgbe_set_address(self, 1 + i, i < filter->stations ? filter->station[i] : NULL);
-    ixgbe_set_multicast(self, filter->all_multicast);
-    if (filter->promiscuous != self->promiscuous) {
-        self->promiscuous = filter->promiscuous;
-        ixgbe_set_promiscuous(self, filter->promiscuous);
-    }
-    return 0;
-}
-
 static void ixgbe_stop(struct nic *nic)
 {
-    struct ixgbe *self = nic->driver_state;
-    if (!self->device.gone)
-        ixgbe_reset(self);
-    ixgbe_empty(nic, self);
+    ixgbe_down(nic, nic->driver_state);
 }
 
-/* Statistics, EICR and the semaphore change when read; the I2C and MDIO registers are left alone as
- * well. What only clears or starts something says nothing. */
+/* A read of SWSM takes the semaphore, one of LINKS forgets that the link was down. */
 static const struct nic_register ixgbe_registers[] = {
-#define IXGBE_READABLE_RW  true
-#define IXGBE_READABLE_RO  true
-#define IXGBE_READABLE_SC  true
-#define IXGBE_READABLE_S   true
-#define IXGBE_READABLE_RC  false
-#define IXGBE_READABLE_W1C false
-#define IXGBE_READABLE_WO  false
-#define IXGBE_READABLE_C   false
 #define IXGBE_ROW(name, offset, count, stride, access, reset, writable, section, help)             \
     {#name,                                                                                        \
      offset,                                                                                       \
      count,                                                                                        \
      stride,                                                                                       \
-     IXGBE_READABLE_##access && (offset) != IXGBE_SWSM && (offset) != IXGBE_LINKS,                 \
+     INTEL_READABLE_##access && (offset) != IXGBE_SWSM && (offset) != IXGBE_LINKS,                 \
      section,                                                                                      \
      help},
     IXGBE_REGISTERS(IXGBE_ROW)};

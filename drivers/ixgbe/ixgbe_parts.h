@@ -27,8 +27,8 @@ struct ixgbe {
     const struct ixgbe_chip *chip;
     unsigned lan; /* which of the chip's ports */
     unsigned pairs;
-    unsigned turn; /* the pair to be looked at next */
-    bool promiscuous;
+    unsigned turn;            /* the pair to be looked at next */
+    struct nic_filter filter; /* as set */
     bool module_known;
     uint64_t statistics_due_ns, module_due_ns;
     uint64_t *checksum_errors, *device_rx, *device_tx, *link_faults;
@@ -72,6 +72,6 @@ uint32_t ixgbe_link_speed_mbps(uint32_t links);
 int ixgbe_start(struct ixgbe *self);
 void ixgbe_set_address(const struct ixgbe *self, unsigned index, const uint8_t *mac);
 void ixgbe_set_multicast(const struct ixgbe *self, bool all);
-void ixgbe_set_promiscuous(const struct ixgbe *self, bool promiscuous);
+int ixgbe_set_promiscuous(struct ixgbe *self, bool promiscuous);
 
 #endif

@@ -10,10 +10,6 @@ enum {
     IXGBE_LOAD_US = 200000,  /* reading the EEPROM; boards with firmware take 50 ms */
     IXGBE_HOLD_US = 100000,  /* firmware keeps a semaphore for a few ms */
     IXGBE_HOLD_STEP_US = 100,
-
-    IXGBE_EEPROM_SECTIONS = 0x03, /* words 3 to 0xe point to sections (DS 6.2) */
-    IXGBE_EEPROM_SECTIONS_END = 0x0f,
-    IXGBE_EEPROM_SECTION_MAX = 2048, /* words; longer ones lie about it */
 };
 
 /* DS 5.2.5.3.2: a reset while the bus owes the device data can hang it. Where requests do not end
@@ -70,53 +66,14 @@ int ixgbe_reset(struct ixgbe *self)
                       IXGBE_LOAD_US);
 }
 
-/* ---- the EEPROM -------------------------------------------------------------------------- */
-
-static int ixgbe_eeprom_read(struct ixgbe *self, unsigned index, uint16_t *word)
-{
-    return intel_eeprom_read(&self->device, IXGBE_EERD, IXGBE_EERD_ADDRESS_SHIFT, IXGBE_EERD_DONE,
-                             index, word);
-}
-
-/* The words of a section, the first of which is their number. */
-static int ixgbe_eeprom_section(struct ixgbe *self, uint16_t pointer, uint16_t *sum)
-{
-    uint16_t count, word;
-    if (pointer == 0 || pointer == UINT16_MAX)
-        return 0; /* there is none */
-    int error = ixgbe_eeprom_read(self, pointer, &count);
-    if (error < 0 || count == UINT16_MAX)
-        return error;
-    if (count > IXGBE_EEPROM_SECTION_MAX)
-        return ERR_DEVICE;
-    for (unsigned i = 1; i <= count && error == 0; i++) {
-        error = ixgbe_eeprom_read(self, pointer + i, &word);
-        *sum = (uint16_t)(*sum + word);
-    }
-    return error;
-}
-
-/* DS 6.2: words 0 to 0x3f, and all sections but the firmware's. */
-static int ixgbe_eeprom_sum(struct ixgbe *self, uint16_t *sum)
-{
-    uint16_t word = 0;
-    *sum = 0;
-    for (unsigned i = 0; i < IXGBE_EEPROM_WORDS; i++) {
-        int error = ixgbe_eeprom_read(self, i, &word);
-        *sum = (uint16_t)(*sum + word);
-        if (error == 0 && i >= IXGBE_EEPROM_SECTIONS && i < IXGBE_EEPROM_SECTIONS_END)
-            error = ixgbe_eeprom_section(self, word, sum);
-        if (error < 0)
-            return error;
-    }
-    return 0;
-}
-
+/* DS 6.2: words 3 to 0xe point to sections; the firmware's, behind them, has a sum of its own. */
 void ixgbe_check_eeprom(struct ixgbe *self)
 {
+    static const struct intel_eeprom eeprom = {IXGBE_EERD, IXGBE_EERD_DONE,
+                                               IXGBE_EERD_ADDRESS_SHIFT, 0x03, 0x0f};
     struct nic *nic = self->device.nic;
     uint32_t eec = ixgbe_read(self, IXGBE_EEC), fwsm = ixgbe_read(self, IXGBE_FWSM);
-    uint16_t sum;
+    uint16_t word[3];
     if (!(eec & IXGBE_EEC_EE_PRES)) {
         nic_log(nic, LOG_WARNING, "%s at %s: no EEPROM, or one without signature: EEC is %08lx",
                 self->chip->name, nic->device->name, (unsigned long)eec);
@@ -127,11 +84,8 @@ void ixgbe_check_eeprom(struct ixgbe *self)
                 self->chip->name, nic->device->name, (unsigned long)fwsm);
     if (ixgbe_hold(self, IXGBE_SYNC_EEP) < 0)
         return;
-    int error = ixgbe_eeprom_sum(self, &sum);
+    intel_eeprom_check(&self->device, &eeprom, word);
     ixgbe_release(self, IXGBE_SYNC_EEP);
-    if (error == ERR_DEVICE || (error == 0 && sum != IXGBE_EEPROM_SUM))
-        nic_log(nic, LOG_WARNING, "EEPROM checksum is %04x, not %04x: its settings may be wrong",
-                sum, IXGBE_EEPROM_SUM);
 }
 
 /* ---- semaphores, DS 10.5.4 --------------------------------------------------------------- */

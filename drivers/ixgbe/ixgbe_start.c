@@ -39,14 +39,26 @@ void ixgbe_set_multicast(const struct ixgbe *self, bool all)
         ixgbe_write(self, IXGBE_MTA + 4 * i, all ? UINT32_MAX : 0);
 }
 
-/* DS 8.2.3.7.1: FCTRL changes only while the receiver is off, and what comes then is lost. */
-void ixgbe_set_promiscuous(const struct ixgbe *self, bool promiscuous)
+/* DS 4.6.7, its end: the receiver is switched while nothing is under way behind it. */
+static int ixgbe_receiver(struct ixgbe *self, bool on)
 {
-    uint32_t rxctrl = ixgbe_read(self, IXGBE_RXCTRL);
-    ixgbe_write(self, IXGBE_RXCTRL, rxctrl & ~IXGBE_RXCTRL_RXEN);
+    struct intel_device *device = &self->device;
+    intel_change(device, IXGBE_SECRXCTRL, 0, IXGBE_SECRXCTRL_RX_DIS);
+    int error = intel_wait(device, IXGBE_SECRXSTAT, IXGBE_SECRXSTAT_RDY, IXGBE_SECRXSTAT_RDY,
+                           IXGBE_ENABLE_US);
+    ixgbe_write(self, IXGBE_RXCTRL, on ? IXGBE_RXCTRL_RXEN : 0);
+    intel_change(device, IXGBE_SECRXCTRL, IXGBE_SECRXCTRL_RX_DIS, 0);
+    return error;
+}
+
+/* DS 8.2.3.7.1: FCTRL changes only while the receiver is off, and what comes then is lost. */
+int ixgbe_set_promiscuous(struct ixgbe *self, bool promiscuous)
+{
+    int error = ixgbe_receiver(self, false);
     ixgbe_write(self, IXGBE_FCTRL,
                 IXGBE_FCTRL_BAM | (promiscuous ? IXGBE_FCTRL_UPE | IXGBE_FCTRL_MPE : 0));
-    ixgbe_write(self, IXGBE_RXCTRL, rxctrl);
+    int again = ixgbe_receiver(self, true);
+    return error < 0 ? error : again;
 }
 
 /* DS 4.6.7: every table is written before the receiver is on, as their memories come up with
@@ -63,7 +75,6 @@ static void ixgbe_set_filters(const struct ixgbe *self)
         ixgbe_set_address(self, i, i == 0 ? self->device.nic->mac : NULL);
     ixgbe_set_multicast(self, false);
     ixgbe_write(self, IXGBE_MCSTCTRL, IXGBE_MCSTCTRL_MFE);
-    ixgbe_set_promiscuous(self, false);
 }
 
 /* DS 7.1.2.8: flows are told apart by addresses and ports, and keep to a queue by their hash. */
@@ -145,21 +156,6 @@ static int ixgbe_start_receive(struct ixgbe *self, unsigned queue)
     return error;
 }
 
-/* DS 4.6.7, its end: the receiver is switched on while nothing is in the way behind it. */
-static int ixgbe_receiver_on(struct ixgbe *self)
-{
-    struct intel_device *device = &self->device;
-    intel_change(device, IXGBE_SECRXCTRL, 0, IXGBE_SECRXCTRL_RX_DIS);
-    int error = intel_wait(device, IXGBE_SECRXSTAT, IXGBE_SECRXSTAT_RDY, IXGBE_SECRXSTAT_RDY,
-                           IXGBE_ENABLE_US);
-    if (error < 0)
-        return error;
-    intel_change(device, IXGBE_RXCTRL, 0, IXGBE_RXCTRL_RXEN);
-    intel_change(device, IXGBE_SECRXCTRL, IXGBE_SECRXCTRL_RX_DIS, 0);
-    intel_change(device, IXGBE_CTRL_EXT, 0, IXGBE_CTRL_EXT_NS_DIS | IXGBE_CTRL_EXT_DRV_LOAD);
-    return 0;
-}
-
 /* ---- transmit -------------------------------------------------------------------------------- */
 
 /* DS 4.6.8 and 4.6.11.3.4: one packet buffer, no arbitration. */
@@ -206,5 +202,8 @@ int ixgbe_start(struct ixgbe *self)
     for (unsigned i = 0; i < self->pairs && error == 0; i++)
         if ((error = ixgbe_start_transmit(self, i)) == 0)
             error = ixgbe_start_receive(self, i);
-    return error < 0 ? error : ixgbe_receiver_on(self);
+    if (error == 0) /* and with it, at last, the receiver is on */
+        error = ixgbe_set_promiscuous(self, false);
+    intel_change(&self->device, IXGBE_CTRL_EXT, 0, IXGBE_CTRL_EXT_NS_DIS | IXGBE_CTRL_EXT_DRV_LOAD);
+    return error;
 }

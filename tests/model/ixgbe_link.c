@@ -42,13 +42,11 @@ void model_link_tick(struct ixgbe_model *model)
     model_interrupt_cause(model, IXGBE_EICR_LSC);
 }
 
-void model_link_reset(struct ixgbe_model *model)
+/* A module is in the cage whatever becomes of the device. */
+void model_module_start(struct ixgbe_model *model)
 {
     static const uint8_t vendor[] = "PIGLET          ";
     uint8_t *module = model->module;
-    memset(&model->i2c, 0, sizeof model->i2c);
-    model->i2c.data = true;
-    memset(module, 0, sizeof model->module);
     module[0] = 3;    /* SFP, SFF-8472 table 5-1 */
     module[1] = 4;    /* by two-wire interface only */
     module[2] = 7;    /* LC connector */
@@ -57,6 +55,12 @@ void model_link_reset(struct ixgbe_model *model)
     memcpy(module + 37, "\x00\x1b\x21", 3); /* Intel's OUI */
     for (unsigned i = 0; i < 63; i++)
         module[63] = (uint8_t)(module[63] + module[i]);
+}
+
+void model_link_reset(struct ixgbe_model *model)
+{
+    memset(&model->i2c, 0, sizeof model->i2c);
+    model->i2c.data = true;
     model->link_was_down = true;
     link_restart(model, model->reset_ns ? model->reset_ns : model->now_ns);
 }

@@ -108,6 +108,7 @@ void ixgbe_model_start(struct ixgbe_model *model, uint16_t device, const uint8_t
         model->rx[i].index = model->tx[i].index = (uint8_t)i;
     }
     model_eeprom_start(model, mac);
+    model_module_start(model);
     ixgbe_model_pci_reset(model);
 }
 

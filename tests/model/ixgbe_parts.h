@@ -151,6 +151,7 @@ void model_count_queue(struct ixgbe_model *model, enum model_direction direction
 
 /* ---- ixgbe_link.c ---- */
 
+void model_module_start(struct ixgbe_model *model);
 void model_link_reset(struct ixgbe_model *model);
 void model_link_tick(struct ixgbe_model *model);
 uint32_t model_read_links(struct ixgbe_model *model);

@@ -215,15 +215,20 @@ static struct ixgbe_model_queue *queue_of(struct ixgbe_model *model, uint32_t of
         return &model->rx[rx / IXGBE_QUEUE_STRIDE];
     if (tx < IXGBE_MODEL_QUEUES * IXGBE_QUEUE_STRIDE)
         return &model->tx[tx / IXGBE_QUEUE_STRIDE];
-    bool beyond = rx < 64 * IXGBE_QUEUE_STRIDE || tx < 128 * IXGBE_QUEUE_STRIDE;
-    model_forbid(model, beyond && offset % IXGBE_QUEUE_STRIDE == 0x18, "8.2.3.8.5",
-                 "tail %05x is of a queue that is not modelled", offset);
     return NULL;
+}
+
+static bool beyond_queues(uint32_t offset)
+{
+    uint32_t rx = offset - IXGBE_RDBAL, tx = offset - IXGBE_TDBAL;
+    return rx < 64 * IXGBE_QUEUE_STRIDE || tx < 128 * IXGBE_QUEUE_STRIDE;
 }
 
 bool model_queue_write(struct ixgbe_model *model, uint32_t offset, uint32_t value)
 {
     struct ixgbe_model_queue *queue = queue_of(model, offset);
+    model_forbid(model, !queue && beyond_queues(offset) && offset % IXGBE_QUEUE_STRIDE == 0x18,
+                 "8.2.3.8.5", "tail %05x is of a queue that is not modelled", offset);
     if (!queue)
         return false;
     uint32_t *reg = model_queue_registers(model, queue);
