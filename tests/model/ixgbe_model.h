@@ -157,6 +157,9 @@ void ixgbe_model_write(struct ixgbe_model *model, uint32_t offset, uint32_t valu
 /* A frame arrives on the wire, without its CRC. False: not received (no link, not enabled, filtered, no room). */
 bool ixgbe_model_receive(struct ixgbe_model *model, const void *frame, size_t length);
 
+/* Whether frames are received at all: there is a link, and the receiver is on. */
+bool ixgbe_model_listens(const struct ixgbe_model *model);
+
 /* It is now `now_ns`, of any clock that does not go back: what is due happens. */
 void ixgbe_model_tick(struct ixgbe_model *model, uint64_t now_ns);
 

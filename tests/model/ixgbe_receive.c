@@ -268,13 +268,18 @@ void model_receive_more(struct ixgbe_model *model)
         ;
 }
 
+bool ixgbe_model_listens(const struct ixgbe_model *model)
+{
+    return !model->fault[IXGBE_FAULT_GONE] && model->link && REG(RXCTRL) & IXGBE_RXCTRL_RXEN &&
+           !(REG(SECRXCTRL) & IXGBE_SECRXCTRL_RX_DIS);
+}
+
 bool ixgbe_model_receive(struct ixgbe_model *model, const void *data, size_t length)
 {
     static uint8_t frame[IXGBE_MODEL_FRAME];
     struct model_headers headers;
     bool inexact;
-    if (model->fault[IXGBE_FAULT_GONE] || !model->link || length < 14 || length > sizeof frame ||
-        !(REG(RXCTRL) & IXGBE_RXCTRL_RXEN) || REG(SECRXCTRL) & IXGBE_SECRXCTRL_RX_DIS)
+    if (!ixgbe_model_listens(model) || length < 14 || length > sizeof frame)
         return false;
     memset(frame, 0, MINIMUM); /* it was padded before it was on the wire */
     memcpy(frame, data, length);
