@@ -326,7 +326,7 @@ static void e1000_stop(struct nic *nic)
 
 static const struct nic_register e1000_registers[] = {
 #define E1000_ROW(name, offset, count, stride, mode, section)                                      \
-    {#name, offset, count, stride, INTEL_READABLE_##mode, section, ""},
+    {#name, offset, count, stride, INTEL_READABLE_##mode},
     E1000_REGISTERS(E1000_ROW)};
 
 const struct nic_driver e1000_driver = {

@@ -302,13 +302,8 @@ static void ixgbe_stop(struct nic *nic)
 /* A read of SWSM takes the semaphore, one of LINKS forgets that the link was down. */
 static const struct nic_register ixgbe_registers[] = {
 #define IXGBE_ROW(name, offset, count, stride, access, reset, writable, section, help)             \
-    {#name,                                                                                        \
-     offset,                                                                                       \
-     count,                                                                                        \
-     stride,                                                                                       \
-     INTEL_READABLE_##access && (offset) != IXGBE_SWSM && (offset) != IXGBE_LINKS,                 \
-     section,                                                                                      \
-     help},
+    {#name, offset, count, stride,                                                                 \
+     INTEL_READABLE_##access && (offset) != IXGBE_SWSM && (offset) != IXGBE_LINKS},
     IXGBE_REGISTERS(IXGBE_ROW)};
 
 const struct nic_driver ixgbe_driver = {
