@@ -46,7 +46,7 @@ x86_64: $(BUILD)/x86_64/piglet.elf
 hosted: $(BUILD)/hosted/piglet
 
 .PHONY: tools
-tools: pigctl pigtap client
+tools: pigctl pigtap client $(BUILD)/tests/model/ixgbe-model
 
 # ---- what people type ----------------------------------------------------------------------------
 

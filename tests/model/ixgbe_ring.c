@@ -109,9 +109,10 @@ static void queue_write_tail(struct ixgbe_model *model, struct ixgbe_model_queue
     uint32_t count = queue_count(model, queue);
     char letter = queue_letter(queue);
     const char *section = queue->receive ? "4.6.7.1" : "4.6.8.1";
-    model_forbid(model, tail != reg[QUEUE_HEAD] && !queue->seen_enabled, section,
-                 "%cDT[%u] written (%u) before %cXDCTL.ENABLE was read as one", letter,
-                 queue->index, tail, letter);
+    if (model_forbid(model, tail != reg[QUEUE_HEAD] && !queue->seen_enabled, section,
+                     "%cDT[%u] written (%u) before %cXDCTL.ENABLE was read as one", letter,
+                     queue->index, tail, letter))
+        queue->seen_enabled = queue->enabled; /* said once */
     if (model_forbid(model, count && tail >= count, queue->receive ? "8.2.3.8.5" : "8.2.3.9.9",
                      "%cDT[%u] written (%u): past the ring of %u", letter, queue->index, tail,
                      count))

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/model/proxy/device.h"
@@ -27,7 +28,8 @@ enum {
     SENTENCES_MAX = 8,   /* violations printed of each device */
     FRAMES_A_ROUND = 64, /* from a wire, before QEMU is asked again */
     FILE_EVERY_MS = 1,
-    STOP_MS = 3000, /* from SIGTERM to SIGKILL */
+    FIRST_STATION = 4, /* of what is polled; each has two */
+    STOP_MS = 3000,    /* from SIGTERM to SIGKILL */
     EXIT_VOID = 99,
     EXIT_USAGE = 2,
 };
@@ -50,13 +52,14 @@ static struct {
     } fault[FAULTS_MAX];
     unsigned faults;
     bool strict;
-    int cpu;
+    int cpu, control;
     uint16_t id;
-    uint64_t mac;
+    uint64_t mac[DEVICES_MAX];
+    unsigned macs;
     const char *statistics;
     struct launched qemu;
     uint64_t kill_ns;
-} run = {.cpu = -1, .id = 0x10fb, .mac = 0x525400123456};
+} run = {.cpu = -1, .control = -1, .id = 0x10fb, .mac = {0x525400123456}, .macs = 0};
 
 /* ---- what the models call ----------------------------------------------------------------- */
 
@@ -87,7 +90,7 @@ static void usage(void)
             "usage: ixgbe-model --wire WIRE... [option...] -- qemu-system-x86_64 ... {fd0}\n"
             "  --wire dgram:LOCAL,REMOTE | tap:NAME | fd:N | pcap:IN,OUT | none\n"
             "  --device ID     PCI id: 10fb (SFP+), 10f7 (KX4)\n"
-            "  --mac MAC       of the first device; the others count on\n"
+            "  --mac MAC       of the first device, the second …; the others count on\n"
             "  --cpu N         everything runs on this processor\n"
             "  --strict        a violation of the datasheet fails the run\n"
             "  --stats FILE    counts of registers and frames, at the end\n"
@@ -160,11 +163,15 @@ static uint64_t parse_mac(const char *text)
 
 static void parse(int count, char **words)
 {
-    static const struct option options[] = {
-        {"wire", required_argument, NULL, 'w'},   {"fault", required_argument, NULL, 'f'},
-        {"strict", no_argument, NULL, 's'},       {"stats", required_argument, NULL, 'o'},
-        {"cpu", required_argument, NULL, 'c'},    {"mac", required_argument, NULL, 'm'},
-        {"device", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"wire", required_argument, NULL, 'w'},
+                                            {"fault", required_argument, NULL, 'f'},
+                                            {"strict", no_argument, NULL, 's'},
+                                            {"stats", required_argument, NULL, 'o'},
+                                            {"cpu", required_argument, NULL, 'c'},
+                                            {"mac", required_argument, NULL, 'm'},
+                                            {"control", required_argument, NULL, 'C'},
+                                            {"device", required_argument, NULL, 'd'},
+                                            {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(count, words, "+", options, NULL)) != -1;) {
         switch (option) {
         case 'w':
@@ -183,7 +190,12 @@ static void parse(int count, char **words)
             run.cpu = (int)number("cpu", optarg, 10, 1023);
             break;
         case 'm':
-            run.mac = parse_mac(optarg);
+            if (run.macs == DEVICES_MAX)
+                refuse("mac", optarg, "more than devices");
+            run.mac[run.macs++] = parse_mac(optarg);
+            break;
+        case 'C':
+            run.control = (int)number("control", optarg, 10, 1 << 20);
             break;
         case 'd':
             run.id = (uint16_t)number("device", optarg, 16, 0xffff);
@@ -194,6 +206,8 @@ static void parse(int count, char **words)
     }
     if (!run.count || optind >= count)
         usage();
+    for (unsigned i = run.macs ? run.macs : 1; i < run.count; i++)
+        run.mac[i] = run.mac[i - 1] + 1;
 }
 
 /* ---- the run ------------------------------------------------------------------------------ */
@@ -218,7 +232,7 @@ static bool start_stations(int sockets[DEVICES_MAX])
         int pair[2];
         uint8_t mac[6];
         for (unsigned j = 0; j < 6; j++)
-            mac[j] = (uint8_t)((run.mac + i) >> (40 - 8 * j));
+            mac[j] = (uint8_t)(run.mac[i] >> (40 - 8 * j));
         if (!wire_open(&station->wire, station->spec, why)) {
             fprintf(stderr, "ixgbe-model: %s\n", why);
             return false;
@@ -244,6 +258,29 @@ static void apply_faults(uint64_t since_ns)
         for (unsigned j = 0; j < run.count; j++)
             ixgbe_model_fault(run.station[j]->model, run.fault[i].fault, run.fault[i].times);
     }
+}
+
+/* One request by the control socket, answered by "ok" or a reason; its end is no matter. */
+static void serve_control(void)
+{
+    char text[64], name[32];
+    unsigned nic, times;
+    ssize_t got = recv(run.control, text, sizeof text - 1, MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN)) {
+        close(run.control);
+        run.control = -1;
+    }
+    if (got <= 0)
+        return;
+    text[got] = 0;
+    const char *answer = "give NIC FAULT TIMES";
+    if (sscanf(text, "%u %31s %u", &nic, name, &times) == 3 && nic < run.count) {
+        int fault = ixgbe_fault_find(name);
+        answer = fault < 0 ? "no such fault" : "ok";
+        if (fault >= 0)
+            ixgbe_model_fault(run.station[nic]->model, (enum ixgbe_fault)fault, times);
+    }
+    send(run.control, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* A device whose packet buffer is half full leaves frames on the wire, which waits as QEMU's do. */
@@ -287,37 +324,43 @@ static int wait_ms(uint64_t now_ns, uint64_t start_ns)
 static void serve(int signals)
 {
     uint64_t start_ns = proxy_now_ns();
-    struct pollfd fd[3 + 2 * DEVICES_MAX];
+    struct pollfd fd[FIRST_STATION + 2 * DEVICES_MAX];
     for (;;) {
         uint64_t now_ns = proxy_now_ns();
         fd[0] = (struct pollfd){.fd = run.qemu.pidfd, .events = POLLIN};
         fd[1] = (struct pollfd){.fd = run.qemu.errors, .events = POLLIN};
         fd[2] = (struct pollfd){.fd = signals, .events = POLLIN};
+        fd[3] = (struct pollfd){.fd = run.control, .events = POLLIN};
         for (unsigned i = 0; i < run.count; i++) {
             struct station *station = run.station[i];
             short in = station_has_room(station) ? POLLIN : 0,
                   out = station->wire.queued ? POLLOUT : 0;
-            fd[3 + 2 * i] = (struct pollfd){.fd = station->proxy.socket, .events = POLLIN};
-            fd[4 + 2 * i] =
+            fd[FIRST_STATION + 2 * i] =
+                (struct pollfd){.fd = station->proxy.socket, .events = POLLIN};
+            fd[FIRST_STATION + 1 + 2 * i] =
                 (struct pollfd){.fd = in || out ? station->wire.fd : -1, .events = in | out};
         }
-        if (poll(fd, 3 + 2 * run.count, wait_ms(now_ns, start_ns)) < 0 && errno != EINTR)
+        if (poll(fd, FIRST_STATION + 2 * run.count, wait_ms(now_ns, start_ns)) < 0 &&
+            errno != EINTR)
             return;
         now_ns = proxy_now_ns();
         apply_faults(now_ns - start_ns);
         for (unsigned i = 0; i < run.count; i++) {
             struct station *station = run.station[i];
-            if (fd[3 + 2 * i].revents && proxy_device_serve(&station->proxy) != PROXY_MORE) {
+            if (fd[FIRST_STATION + 2 * i].revents &&
+                proxy_device_serve(&station->proxy) != PROXY_MORE) {
                 close(station->proxy.socket); /* without its device QEMU is of no use */
                 station->proxy.socket = -1;
                 run.kill_ns = run.kill_ns ? run.kill_ns : now_ns + STOP_MS * 1000000ull;
             }
             ixgbe_model_tick(station->model, now_ns);
-            if (fd[4 + 2 * i].revents & POLLOUT)
+            if (fd[FIRST_STATION + 1 + 2 * i].revents & POLLOUT)
                 wire_flush(&station->wire);
-            if (fd[4 + 2 * i].revents & POLLIN || wire_is_file(&station->wire))
+            if (fd[FIRST_STATION + 1 + 2 * i].revents & POLLIN || wire_is_file(&station->wire))
                 station_receive(station);
         }
+        if (fd[3].revents)
+            serve_control();
         if (fd[1].revents)
             launch_read_errors(&run.qemu);
         if (fd[0].revents)
