@@ -234,10 +234,19 @@ static int e1000_probe(struct nic *nic, const struct arch_device *device)
 
 /* ---- while it runs ------------------------------------------------------------------------ */
 
-static unsigned e1000_receive(struct nic *nic, struct frame **frames, unsigned max)
+static __attribute__((noinline)) unsigned e1000_take(struct nic *nic, struct frame **frames,
+                                                     unsigned max)
 {
     struct e1000 *self = nic->driver_state;
     return intel_receive(nic, &self->rings.receive, &e1000_format, frames, max);
+}
+
+static unsigned e1000_receive(struct nic *nic, struct frame **frames, unsigned max)
+{
+    struct e1000 *self = nic->driver_state;
+    if (!intel_received(&self->rings.receive, &e1000_format))
+        return 0;
+    return e1000_take(nic, frames, max);
 }
 
 static unsigned e1000_transmit(struct nic *nic, struct frame **frames, unsigned count)

@@ -177,14 +177,26 @@ static int ixgbe_probe(struct nic *nic, const struct arch_device *device)
 
 /* ---- while it runs --------------------------------------------------------------------------- */
 
+static __attribute__((noinline)) unsigned ixgbe_take(struct nic *nic, struct intel_ring *ring,
+                                                     struct frame **frames, unsigned max)
+{
+    return intel_receive(nic, ring, &ixgbe_format, frames, max);
+}
+
 /* One queue's batch: a flow's frames are in one queue, and so stay in order. */
 static unsigned ixgbe_receive(struct nic *nic, struct frame **frames, unsigned max)
 {
     struct ixgbe *self = nic->driver_state;
+    if (self->pairs == 1)
+        return intel_received(&self->pair[0].receive, &ixgbe_format)
+                   ? ixgbe_take(nic, &self->pair[0].receive, frames, max)
+                   : 0;
     for (unsigned i = 0; i < self->pairs; i++) {
         struct intel_ring *ring = &self->pair[self->turn].receive;
         self->turn = self->turn + 1 < self->pairs ? self->turn + 1 : 0;
-        unsigned count = intel_receive(nic, ring, &ixgbe_format, frames, max);
+        unsigned count = 0;
+        if (intel_received(ring, &ixgbe_format))
+            count = ixgbe_take(nic, ring, frames, max);
         if (count)
             return count;
     }
