@@ -16,7 +16,8 @@ $(BUILD)/bench/bounce: $(BOUNCE_SOURCES) bench/bounce.h bench/measure.h | packag
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(BOUNCE_SOURCES) -luring
 
-bench: $(BUILD)/x86_64/piglet.elf $(BUILD)/hosted/piglet $(BUILD)/bench/insn_plugin.so $(BUILD)/bench/traffic $(BUILD)/bench/requests $(BUILD)/bench/rules
+bench: $(BUILD)/x86_64/piglet.elf $(BUILD)/hosted/piglet $(BUILD)/bench/insn_plugin.so $(BUILD)/bench/traffic $(BUILD)/bench/requests $(BUILD)/bench/rules \
+		$(BUILD)/tests/model/ixgbe-model
 	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/bench/rules_acl; fi
 	@$(PYTHON) bench/run --build $(BUILD)
 

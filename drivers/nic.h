@@ -40,7 +40,6 @@ struct nic_register {
     uint32_t offset;
     uint16_t count, stride;
     bool readable; /* reading has no side effect: anyone may look */
-    const char *section, *help;
 };
 
 struct nic_driver {

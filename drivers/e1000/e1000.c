@@ -234,10 +234,19 @@ static int e1000_probe(struct nic *nic, const struct arch_device *device)
 
 /* ---- while it runs ------------------------------------------------------------------------ */
 
-static unsigned e1000_receive(struct nic *nic, struct frame **frames, unsigned max)
+static __attribute__((noinline)) unsigned e1000_take(struct nic *nic, struct frame **frames,
+                                                     unsigned max)
 {
     struct e1000 *self = nic->driver_state;
     return intel_receive(nic, &self->rings.receive, &e1000_format, frames, max);
+}
+
+static unsigned e1000_receive(struct nic *nic, struct frame **frames, unsigned max)
+{
+    struct e1000 *self = nic->driver_state;
+    if (!intel_received(&self->rings.receive, &e1000_format))
+        return 0;
+    return e1000_take(nic, frames, max);
 }
 
 static unsigned e1000_transmit(struct nic *nic, struct frame **frames, unsigned count)
@@ -326,7 +335,7 @@ static void e1000_stop(struct nic *nic)
 
 static const struct nic_register e1000_registers[] = {
 #define E1000_ROW(name, offset, count, stride, mode, section)                                      \
-    {#name, offset, count, stride, INTEL_READABLE_##mode, section, ""},
+    {#name, offset, count, stride, INTEL_READABLE_##mode},
     E1000_REGISTERS(E1000_ROW)};
 
 const struct nic_driver e1000_driver = {

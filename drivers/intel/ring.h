@@ -133,6 +133,12 @@ INTEL_TEMPLATE uint64_t intel_expect_mask(const struct intel_format *format)
     return format->done | format->end | format->broken | too_long;
 }
 
+/* Whether there is something for intel_receive; a look that finds nothing costs no more than this. */
+INTEL_TEMPLATE bool intel_received(const struct intel_ring *ring, const struct intel_format *format)
+{
+    return ring->descriptor[ring->next].word & format->done;
+}
+
 /* See struct nic_driver. Neither direction reads a register: what the device wrote is told by the
  * done bits it sets in memory; head registers would cost a bus round trip, and may run ahead of the
  * write-back.
@@ -152,7 +158,7 @@ INTEL_TEMPLATE unsigned intel_receive(struct nic *nic, struct intel_ring *ring,
                                                                             << INTEL_SEEN_NIC;
     unsigned next = ring->next, got = 0, kept = 0;
     for (;;) {
-        unsigned run = max - got, i = 0;
+        size_t run = max - got, i = 0;
         run = run < INTEL_RING - next ? run : INTEL_RING - next;
         run = run < pool->free_count ? run : pool->free_count;
         struct intel_descriptor *descriptor = ring->descriptor + next;
@@ -168,9 +174,9 @@ INTEL_TEMPLATE unsigned intel_receive(struct nic *nic, struct intel_ring *ring,
             arch_read_barrier(); /* the done bit before what was written ahead of it: the frame */
             out[i] = intel_take(&descriptor[i], &slot[i], *--fresh, word, seen, format);
         }
-        pool->free_count -= i;
-        got += i;
-        next = (next + i) & INTEL_MASK;
+        pool->free_count -= (unsigned)i;
+        got += (unsigned)i;
+        next = (next + (unsigned)i) & INTEL_MASK;
         if (got == max)
             break;
         uint64_t word = ring->descriptor[next].word;

@@ -13,28 +13,26 @@ enum {
 };
 
 /* Ids: the datasheets' and "pci.ids". X520 are cards with an 82599. */
-static const struct ixgbe_chip ixgbe_chips[] = {
-    {0x10fb, IXGBE_SFP, "82599 SFP+"},
-    {0x1507, IXGBE_SFP, "82599 SFP+ EM"},
-    {0x1529, IXGBE_SFP, "82599 SFP+ FCoE"},
-    {0x154a, IXGBE_SFP, "X520-4"},
-    {0x154d, IXGBE_SFP, "82599 SFP+ SF2"},
-    {0x1557, IXGBE_SFP, "82599EN SFP+"},
-    {0x10f7, IXGBE_BACKPLANE, "82599 KX4"},
-    {0x10f8, IXGBE_BACKPLANE, "82599 backplane"},
-    {0x10f9, IXGBE_BACKPLANE, "82599 CX4"},
-    {0x10fc, IXGBE_BACKPLANE, "82599 XAUI"},
-    {0x1514, IXGBE_BACKPLANE, "82599 KX4 mezzanine"},
-    {0x1517, IXGBE_BACKPLANE, "82599 KR"},
-    {0x152a, IXGBE_BACKPLANE, "82599 backplane FCoE"},
-    {0x1528, IXGBE_COPPER, "X540-AT2"},
-    {0x1560, IXGBE_COPPER, "X540-AT1"},
-    {0x1563, IXGBE_UNKNOWN, "X550-AT2"},
-    {0x15d1, IXGBE_UNKNOWN, "X550-AT"},
-    {0x15ac, IXGBE_UNKNOWN, "X552 SFP+"},
-    {0x15ad, IXGBE_UNKNOWN, "X557-AT"},
-    {0x15ce, IXGBE_UNKNOWN, "X553 SFP+"},
-};
+static const struct ixgbe_chip ixgbe_chips[] = {{0x10fb, IXGBE_SFP, "82599 SFP+"},
+                                                {0x1507, IXGBE_SFP, "82599 SFP+ EM"},
+                                                {0x1529, IXGBE_SFP, "82599 SFP+ FCoE"},
+                                                {0x154a, IXGBE_SFP, "X520-4"},
+                                                {0x154d, IXGBE_SFP, "82599 SFP+ SF2"},
+                                                {0x1557, IXGBE_SFP, "82599EN SFP+"},
+                                                {0x10f7, IXGBE_BACKPLANE, "82599 KX4"},
+                                                {0x10f8, IXGBE_BACKPLANE, "82599 backplane"},
+                                                {0x10f9, IXGBE_BACKPLANE, "82599 CX4"},
+                                                {0x10fc, IXGBE_BACKPLANE, "82599 XAUI"},
+                                                {0x1514, IXGBE_BACKPLANE, "82599 KX4 mezzanine"},
+                                                {0x1517, IXGBE_BACKPLANE, "82599 KR"},
+                                                {0x152a, IXGBE_BACKPLANE, "82599 backplane FCoE"},
+                                                {0x1528, IXGBE_COPPER, "X540-AT2"},
+                                                {0x1560, IXGBE_COPPER, "X540-AT1"},
+                                                {0x1563, IXGBE_UNKNOWN, "X550-AT2"},
+                                                {0x15d1, IXGBE_UNKNOWN, "X550-AT"},
+                                                {0x15ac, IXGBE_UNKNOWN, "X552 SFP+"},
+                                                {0x15ad, IXGBE_UNKNOWN, "X557-AT"},
+                                                {0x15ce, IXGBE_UNKNOWN, "X553 SFP+"}};
 
 /* Advanced descriptors (DS 7.1.6.2, 7.2.3.2.4). The FCS and the padding are the device's to add.
  * Nothing is offloaded: what the kernel sends has its checksums, updated rather than summed up. */
@@ -48,6 +46,18 @@ static const struct intel_format ixgbe_format = {
     .length_shift = 32,
     .send = INTEL_TX_EOP | INTEL_TX_IFCS | 1u << 29 /* DEXT */ | 3u << 20 /* data */,
     .length = 1 | 1ull << 46 /* PAYLEN */,
+};
+
+/* Statistics registers that have a counter each. */
+static const struct {
+    uint16_t offset;
+    const char *name, *help;
+} ixgbe_counts[IXGBE_COUNTS] = {
+    {IXGBE_XEC, "rx_checksum_bad", "frames with a checksum the device finds wrong"},
+    {IXGBE_GPRC, "rx_good_on_wire", "good frames the device has seen"},
+    {IXGBE_GPTC, "tx_good_on_wire", "frames the device has sent"},
+    {IXGBE_MLFC, "link_faults", "faults of the device's own MAC"},
+    {IXGBE_MRFC, "link_faults_of_peer", "faults that the peer's MAC told of"},
 };
 
 static const struct ixgbe_chip *ixgbe_chip_of(const struct arch_device *device)
@@ -119,31 +129,22 @@ static int ixgbe_up(struct nic *nic, struct ixgbe *self)
 
 static void ixgbe_count_start(struct nic *nic, struct ixgbe *self)
 {
-    self->checksum_errors =
-        nic_counter(nic, "rx_checksum_bad", "frames with a checksum the device finds wrong");
-    self->device_rx = nic_counter(nic, "rx_good_on_wire", "good frames the device has seen");
-    self->device_tx = nic_counter(nic, "tx_good_on_wire", "frames the device has sent");
-    self->link_faults = nic_counter(nic, "link_faults", "faults of the MACs, ours and the peer's");
+    char name[32];
+    for (unsigned i = 0; i < IXGBE_COUNTS; i++)
+        self->count[i] = nic_counter(nic, ixgbe_counts[i].name, ixgbe_counts[i].help);
     for (unsigned i = 0; self->pairs > 1 && i < self->pairs; i++) {
-        char name[32];
         snprintf(name, sizeof name, "rx_queue%u_frames", i);
         self->queue_frames[i] = nic_counter(nic, name, "frames received by one of the queues");
     }
 }
 
 /* Queue n's causes raise EICR bit n, all on the device's one line (DS 7.3.4); MSI-X would save the
- * read of EICR, once a sleep. EITR 0: the loop batches; the device need not. */
+ * read of EICR, once a sleep. EITR stays 0: the loop batches; the device need not. */
 static void ixgbe_set_causes(struct ixgbe *self)
 {
-    ixgbe_write(self, IXGBE_GPIE, 0);
-    ixgbe_write(self, IXGBE_EIAC, 0);
-    ixgbe_write(self, IXGBE_EIAM, 0);
     for (unsigned i = 0; i < self->pairs; i += 2)
         ixgbe_write(self, IXGBE_IVAR + 2 * i,
-                    (IXGBE_IVAR_VALID | i) |
-                        (i + 1 < self->pairs ? (IXGBE_IVAR_VALID | (i + 1)) << 16 : 0));
-    for (unsigned i = 0; i < self->pairs; i++)
-        ixgbe_write(self, IXGBE_EITR + 4 * i, 0);
+                    (IXGBE_IVAR_VALID | i) | (IXGBE_IVAR_VALID | (i + 1)) << 16);
 }
 
 static int ixgbe_probe(struct nic *nic, const struct arch_device *device)
@@ -177,14 +178,26 @@ static int ixgbe_probe(struct nic *nic, const struct arch_device *device)
 
 /* ---- while it runs --------------------------------------------------------------------------- */
 
+static __attribute__((noinline)) unsigned ixgbe_take(struct nic *nic, struct intel_ring *ring,
+                                                     struct frame **frames, unsigned max)
+{
+    return intel_receive(nic, ring, &ixgbe_format, frames, max);
+}
+
 /* One queue's batch: a flow's frames are in one queue, and so stay in order. */
 static unsigned ixgbe_receive(struct nic *nic, struct frame **frames, unsigned max)
 {
     struct ixgbe *self = nic->driver_state;
+    if (self->pairs == 1)
+        return intel_received(&self->pair[0].receive, &ixgbe_format)
+                   ? ixgbe_take(nic, &self->pair[0].receive, frames, max)
+                   : 0;
     for (unsigned i = 0; i < self->pairs; i++) {
         struct intel_ring *ring = &self->pair[self->turn].receive;
         self->turn = self->turn + 1 < self->pairs ? self->turn + 1 : 0;
-        unsigned count = intel_receive(nic, ring, &ixgbe_format, frames, max);
+        unsigned count = 0;
+        if (intel_received(ring, &ixgbe_format))
+            count = ixgbe_take(nic, ring, frames, max);
         if (count)
             return count;
     }
@@ -206,10 +219,8 @@ static void ixgbe_count(struct nic *nic, struct ixgbe *self)
     for (unsigned i = 0; i < sizeof errors / sizeof errors[0]; i++)
         *nic->count.rx_errors += ixgbe_read(self, errors[i]);
     *nic->count.rx_missed += ixgbe_read(self, IXGBE_RXMPC);
-    *self->checksum_errors += ixgbe_read(self, IXGBE_XEC);
-    *self->device_rx += ixgbe_read(self, IXGBE_GPRC);
-    *self->device_tx += ixgbe_read(self, IXGBE_GPTC);
-    *self->link_faults += (uint64_t)ixgbe_read(self, IXGBE_MLFC) + ixgbe_read(self, IXGBE_MRFC);
+    for (unsigned i = 0; i < IXGBE_COUNTS; i++)
+        *self->count[i] += ixgbe_read(self, ixgbe_counts[i].offset);
     for (unsigned i = 0; i < self->pairs; i++) {
         uint32_t at = IXGBE_QUEUE_STRIDE * i;
         *nic->count.rx_missed += ixgbe_read(self, IXGBE_QPRDC + at);
@@ -302,13 +313,8 @@ static void ixgbe_stop(struct nic *nic)
 /* A read of SWSM takes the semaphore, one of LINKS forgets that the link was down. */
 static const struct nic_register ixgbe_registers[] = {
 #define IXGBE_ROW(name, offset, count, stride, access, reset, writable, section, help)             \
-    {#name,                                                                                        \
-     offset,                                                                                       \
-     count,                                                                                        \
-     stride,                                                                                       \
-     INTEL_READABLE_##access && (offset) != IXGBE_SWSM && (offset) != IXGBE_LINKS,                 \
-     section,                                                                                      \
-     help},
+    {#name, offset, count, stride,                                                                 \
+     INTEL_READABLE_##access && (offset) != IXGBE_SWSM && (offset) != IXGBE_LINKS},
     IXGBE_REGISTERS(IXGBE_ROW)};
 
 const struct nic_driver ixgbe_driver = {

@@ -8,6 +8,8 @@
 #include "drivers/intel/ring.h"
 #include "drivers/ixgbe/registers.h"
 
+enum { IXGBE_COUNTS = 5 }; /* counters of the driver's own */
+
 /* How a port reaches its wire. */
 enum ixgbe_media {
     IXGBE_SFP,       /* an SFP+ cage, whose module says what it is */
@@ -31,7 +33,7 @@ struct ixgbe {
     struct nic_filter filter; /* as set */
     bool module_known;
     uint64_t statistics_due_ns, module_due_ns;
-    uint64_t *checksum_errors, *device_rx, *device_tx, *link_faults;
+    uint64_t *count[IXGBE_COUNTS];
     uint64_t *queue_frames[NIC_QUEUES_MAX]; /* meant when there are several */
     struct intel_pair pair[];
 };

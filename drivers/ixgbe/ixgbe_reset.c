@@ -90,46 +90,43 @@ void ixgbe_check_eeprom(struct ixgbe *self)
 
 /* ---- semaphores, DS 10.5.4 --------------------------------------------------------------- */
 
-/* SWSM.SMBI is ours if it reads as 0; reading sets it. Then SWESMBI is, if it stays set. */
+/* SWSM.SMBI is ours if it reads as 0; reading sets it. Then SWESMBI is, once it stays set. */
 static int ixgbe_swsm_take(struct ixgbe *self)
 {
     int error = intel_wait(&self->device, IXGBE_SWSM, IXGBE_SWSM_SMBI, 0, IXGBE_HOLD_US);
-    if (error < 0)
-        return error;
-    for (unsigned spent_us = 0; spent_us < IXGBE_HOLD_US; spent_us += IXGBE_HOLD_STEP_US) {
-        intel_change(&self->device, IXGBE_SWSM, 0, IXGBE_SWSM_SWESMBI);
-        if (ixgbe_read(self, IXGBE_SWSM) & IXGBE_SWSM_SWESMBI)
+    uint32_t bit = IXGBE_SWSM_SWESMBI;
+    for (unsigned spent_us = 0; error == 0; spent_us += IXGBE_HOLD_STEP_US) {
+        intel_change(&self->device, IXGBE_SWSM, 0, bit);
+        if (ixgbe_read(self, IXGBE_SWSM) & bit)
             return 0;
+        if (spent_us >= IXGBE_HOLD_US)
+            error = intel_wait(&self->device, IXGBE_SWSM, bit, bit, 0); /* says so */
         arch_delay_us(IXGBE_HOLD_STEP_US);
     }
-    intel_wait(&self->device, IXGBE_SWSM, IXGBE_SWSM_SWESMBI, IXGBE_SWSM_SWESMBI, 0); /* says so */
-    ixgbe_write(self, IXGBE_SWSM, 0);
-    return ERR_TIMEOUT;
+    return error;
 }
 
 /* A driver that died may have left its bits behind; firmware's are never left. So after the limit
  * those of software are taken over, as DS 10.5.4 says, and only firmware's are respected. */
 int ixgbe_hold(struct ixgbe *self, uint32_t sync)
 {
-    uint32_t firmware = sync << IXGBE_SYNC_FIRMWARE_SHIFT, held = 0;
-    for (unsigned spent_us = 0;; spent_us += IXGBE_HOLD_STEP_US) {
+    uint32_t held = sync << IXGBE_SYNC_FIRMWARE_SHIFT | sync, seen = 0;
+    for (unsigned spent_us = 0; spent_us <= 2 * IXGBE_HOLD_US; spent_us += IXGBE_HOLD_STEP_US) {
         int error = ixgbe_swsm_take(self);
         if (error < 0)
             return error;
-        held = ixgbe_read(self, IXGBE_SW_FW_SYNC);
-        bool late = spent_us >= IXGBE_HOLD_US;
-        bool free = !(held & (late ? firmware : sync | firmware));
-        if (free)
-            ixgbe_write(self, IXGBE_SW_FW_SYNC, held | sync);
+        seen = ixgbe_read(self, IXGBE_SW_FW_SYNC);
+        if (!(seen & held))
+            ixgbe_write(self, IXGBE_SW_FW_SYNC, seen | sync);
         ixgbe_write(self, IXGBE_SWSM, 0);
-        if (free)
+        if (!(seen & held))
             return 0;
-        if (late)
-            break;
+        if (spent_us == IXGBE_HOLD_US)
+            held &= ~sync;
         arch_delay_us(IXGBE_HOLD_STEP_US);
     }
     nic_log(self->device.nic, LOG_WARNING, "%s at %s: firmware keeps SW_FW_SYNC at %08lx",
-            self->chip->name, self->device.nic->device->name, (unsigned long)held);
+            self->chip->name, self->device.nic->device->name, (unsigned long)seen);
     return ERR_TIMEOUT;
 }
 

@@ -17,11 +17,26 @@ static const uint8_t ixgbe_rss_key[4 * IXGBE_RSSRK_WORDS] = {
     0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
 };
 
-static void ixgbe_zero(const struct ixgbe *self, uint32_t offset, unsigned words)
-{
-    for (unsigned i = 0; i < words; i++)
-        ixgbe_write(self, offset + 4 * i, 0);
-}
+/* DS 4.6.7: tables are written before the receiver is on, as their memories come up with anything.
+ * DS 4.6.3.2, 3.7.7: no flow control; pause frames would let one stalled receiver stall its peers,
+ * and what finds no room is counted instead (RXMPC, QPRDC). DS 4.6.11.3.4: one packet buffer. */
+static const struct {
+    uint32_t offset, words;
+} ixgbe_zeroed[] = {{IXGBE_MPSAR, IXGBE_MPSAR_WORDS},
+                    {IXGBE_PFUTA, IXGBE_PFUTA_WORDS},
+                    {IXGBE_VFTA, IXGBE_VFTA_WORDS},
+                    {IXGBE_FTQF, IXGBE_FTQF_ENTRIES},
+                    {IXGBE_PFVLVF, 64},
+                    {IXGBE_PFVLVFB, 128},
+                    {IXGBE_MFLCN, 1},
+                    {IXGBE_FCCFG, 1},
+                    {IXGBE_FCTTV, 4},
+                    {IXGBE_FCRTL, 8},
+                    {IXGBE_FCRTV, 1},
+                    {IXGBE_RXPBSIZE + 4, 7},
+                    {IXGBE_TXPBSIZE + 4, 7},
+                    {IXGBE_TXPBTHRESH + 4, 7},
+                    {IXGBE_MTQC, 1}};
 
 /* ---- filters, DS 7.1.1 ----------------------------------------------------------------------- */
 
@@ -61,16 +76,12 @@ int ixgbe_set_promiscuous(struct ixgbe *self, bool promiscuous)
     return error < 0 ? error : again;
 }
 
-/* DS 4.6.7: every table is written before the receiver is on, as their memories come up with
- * anything. VLANs are not filtered (VLNCTRL.VFE is 0): stations and captures want to see them. */
+/* VLANs are not filtered (VLNCTRL.VFE is 0): stations and captures want to see them. */
 static void ixgbe_set_filters(const struct ixgbe *self)
 {
-    ixgbe_zero(self, IXGBE_MPSAR, IXGBE_MPSAR_WORDS);
-    ixgbe_zero(self, IXGBE_PFUTA, IXGBE_PFUTA_WORDS);
-    ixgbe_zero(self, IXGBE_VFTA, IXGBE_VFTA_WORDS);
-    ixgbe_zero(self, IXGBE_FTQF, IXGBE_FTQF_ENTRIES);
-    ixgbe_zero(self, IXGBE_PFVLVF, 64);
-    ixgbe_zero(self, IXGBE_PFVLVFB, 128);
+    for (unsigned i = 0; i < sizeof ixgbe_zeroed / sizeof ixgbe_zeroed[0]; i++)
+        for (unsigned n = 0; n < ixgbe_zeroed[i].words; n++)
+            ixgbe_write(self, ixgbe_zeroed[i].offset + 4 * n, 0);
     for (unsigned i = 0; i < IXGBE_RA_ENTRIES; i++)
         ixgbe_set_address(self, i, i == 0 ? self->device.nic->mac : NULL);
     ixgbe_set_multicast(self, false);
@@ -99,24 +110,12 @@ static void ixgbe_set_rss(const struct ixgbe *self)
 
 /* ---- receive --------------------------------------------------------------------------------- */
 
-/* No flow control (DS 3.7.7): pause frames would let one stalled receiver stall its peers. What
- * finds no room is counted instead (RXMPC, QPRDC). DS 4.6.11.3.4: one packet buffer for all. */
-static void ixgbe_set_buffers(const struct ixgbe *self)
-{
-    ixgbe_write(self, IXGBE_MFLCN, 0);
-    ixgbe_write(self, IXGBE_FCCFG, 0);
-    ixgbe_zero(self, IXGBE_FCTTV, 4);
-    ixgbe_zero(self, IXGBE_FCRTL, 8);
-    ixgbe_write(self, IXGBE_FCRTV, 0);
-    ixgbe_write(self, IXGBE_FCRTH, IXGBE_HIGH_WATER & IXGBE_FCRTH_RTH);
-    ixgbe_write(self, IXGBE_RXPBSIZE, IXGBE_RXPBSIZE_ALL);
-    ixgbe_zero(self, IXGBE_RXPBSIZE + 4, 7);
-}
-
 /* DS 4.6.7 and 8.2.3.8.8. Frames over 1,518 bytes only where the mtu is for them; a VLAN tag's four
  * bytes come on top by themselves (DS 8.2.3.22.13). */
 static void ixgbe_set_receive(const struct ixgbe *self)
 {
+    ixgbe_write(self, IXGBE_FCRTH, IXGBE_HIGH_WATER & IXGBE_FCRTH_RTH);
+    ixgbe_write(self, IXGBE_RXPBSIZE, IXGBE_RXPBSIZE_ALL);
     uint32_t longest = self->device.nic->mtu + IXGBE_FCS_AND_HEADER;
     bool jumbo = longest > FRAME_LENGTH_MAX + 4;
     intel_change(&self->device, IXGBE_HLREG0, IXGBE_HLREG0_LPBK | IXGBE_HLREG0_JUMBOEN,
@@ -164,10 +163,7 @@ static void ixgbe_set_transmit(const struct ixgbe *self)
     intel_change(&self->device, IXGBE_RTTDCS, 0, IXGBE_RTTDCS_ARBDIS);
     ixgbe_write(self, IXGBE_DTXMXSZRQ, IXGBE_DTXMXSZRQ_MOST);
     ixgbe_write(self, IXGBE_TXPBSIZE, IXGBE_TXPBSIZE_ALL);
-    ixgbe_zero(self, IXGBE_TXPBSIZE + 4, 7);
     ixgbe_write(self, IXGBE_TXPBTHRESH, (IXGBE_TXPBSIZE_ALL - FRAME_ROOM) >> 10);
-    ixgbe_zero(self, IXGBE_TXPBTHRESH + 4, 7);
-    ixgbe_write(self, IXGBE_MTQC, 0);
     intel_change(&self->device, IXGBE_RTTDCS, IXGBE_RTTDCS_ARBDIS, 0);
     for (unsigned i = 0; i < IXGBE_QUEUES / 4; i++)
         ixgbe_write(self, IXGBE_TQSM + 4 * i, 0x03020100 + 0x04040404 * i);
@@ -195,7 +191,6 @@ static int ixgbe_start_transmit(struct ixgbe *self, unsigned queue)
 int ixgbe_start(struct ixgbe *self)
 {
     int error = 0;
-    ixgbe_set_buffers(self);
     ixgbe_set_filters(self);
     ixgbe_set_receive(self);
     ixgbe_set_transmit(self);

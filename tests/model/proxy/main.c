@@ -1,10 +1,11 @@
 /* ixgbe-model: runs QEMU with 82599 controllers that QEMU does not have.
  *
- * Each --wire makes a device. QEMU's command follows "--" and names the devices' sockets as {fd0}, {fd1} …:
+ * Each --wire makes a device. QEMU's command follows "--" and names the devices' sockets as {fd0},
+ * {fd1} and so on:
  *   -accel tcg,thread=single -object memory-backend-memfd,id=ram,size=64M,share=on
  *   -machine q35,memory-backend=ram -device x-pci-proxy-dev,fd={fd0}
- * The exit status is QEMU's; 99 when a run that ended well counts for nothing: a violation with --strict, or an access
- * that QEMU refused. */
+ * The exit status is QEMU's; 99 when a run that ended well counts for nothing: a violation with
+ * --strict, or an access that QEMU refused. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
@@ -76,7 +77,8 @@ static void station_send(void *argument, const uint8_t *frame, size_t length)
     wire_send(&station->wire, frame, length);
 }
 
-/* Printed where it fails the run, and on a line of its own: QEMU's console may share the terminal. */
+/* Printed where it fails the run, and on a line of its own: QEMU's console may share the
+ * terminal. */
 static void station_violation(void *argument, const char *sentence)
 {
     struct station *station = argument;

@@ -29,11 +29,12 @@ struct wire {
     uint64_t lost;
 };
 
-/* Opens "dgram:LOCAL,REMOTE", "tap:NAME", "fd:N", "pcap:IN,OUT" (either may be empty) or "none". False: `why`. */
+/* Opens "dgram:LOCAL,REMOTE", "tap:NAME", "fd:N", "pcap:IN,OUT" (either may be empty) or "none".
+ * False: `why`. */
 bool wire_open(struct wire *wire, const char *spec, char why[160]);
 
-/* The next frame that came, without waiting; 0: none. Those of a file come at its own pace, from the
- * first call on. */
+/* The next frame that came, without waiting; 0: none. Those of a file come at its own pace, from
+ * the first call on. */
 size_t wire_receive(struct wire *wire, uint64_t now_ns, uint8_t frame[WIRE_FRAME]);
 
 /* Sends a frame, or keeps it until the far end takes it; when WIRE_QUEUE wait it is lost. */
