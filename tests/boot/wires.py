@@ -132,6 +132,11 @@ class Site:
         return self.name.startswith("hosted")
 
     @property
+    def modelled(self):
+        """Whether a nic is our model of one, whose exit status tells of violations."""
+        return self.name.endswith("-ixgbe")
+
+    @property
     def windows(self):
         return self.places.names
 

@@ -1,12 +1,13 @@
 /* A model of the 82599 10 GbE controller that misbehaves on command.
  *
- * It is a library that knows neither QEMU nor the simulated machine: registers are read and written by calls, time
- * comes by ixgbe_model_tick, frames leave by a callback, and memory is reached by another. It is driven in two ways:
- * in process (ixgbe_sim.h) and behind QEMU's x-pci-proxy-dev (proxy/).
+ * It is a library that knows neither QEMU nor the simulated machine: registers are read and
+ * written by calls, time comes by ixgbe_model_tick, frames leave by a callback, and memory is
+ * reached by another. It is driven in two ways: in process (ixgbe_sim.h) and behind QEMU's
+ * x-pci-proxy-dev (proxy/).
  *
- * Section numbers are those of the "Intel 82599 10 GbE Controller Datasheet". What the datasheet forbids is a
- * violation: a sentence that names register or descriptor, value and section. The model counts it, hands it to the
- * callback, and goes on as the device most likely would. */
+ * Section numbers are those of the "Intel 82599 10 GbE Controller Datasheet". What the datasheet
+ * forbids is a violation: a sentence that names register or descriptor, value and section. The
+ * model counts it, hands it to the callback, and goes on as the device most likely would. */
 #ifndef TESTS_MODEL_IXGBE_MODEL_H
 #define TESTS_MODEL_IXGBE_MODEL_H
 
@@ -141,20 +142,21 @@ struct ixgbe_model {
     } late;
 };
 
-/* A device just powered on, with this MAC address in its EEPROM. `device` is the PCI device id: 0x10fb has an SFP+ cage
- * with a module in it, 0x10f7 a KX4 backplane. Bus mastering is off. */
+/* A device just powered on, with this MAC address in its EEPROM. `device` is the PCI device id:
+ * 0x10fb has an SFP+ cage with a module in it, 0x10f7 a KX4 backplane. Bus mastering is off. */
 void ixgbe_model_start(struct ixgbe_model *model, uint16_t device, const uint8_t mac[6],
                        const struct ixgbe_model_host *host);
 
-/* The PCI function was reset: all but EEPROM, counts and faults is as after power-on. Idempotent. */
+/* The PCI function was reset: all but EEPROM, counts and faults is as after power-on. */
 void ixgbe_model_pci_reset(struct ixgbe_model *model);
 
-/* 32-bit accesses at `offset` into the register region. Any other size or alignment is for the caller to split;
- * offsets that are no register are a violation and read as zero. */
+/* 32-bit accesses at `offset` into the register region. Any other size or alignment is for the
+ * caller to split; offsets that are no register are a violation and read as zero. */
 uint32_t ixgbe_model_read(struct ixgbe_model *model, uint32_t offset);
 void ixgbe_model_write(struct ixgbe_model *model, uint32_t offset, uint32_t value);
 
-/* A frame arrives on the wire, without its CRC. False: not received (no link, not enabled, filtered, no room). */
+/* A frame arrives on the wire, without its CRC. False: not received (no link, not enabled,
+ * filtered, no room). */
 bool ixgbe_model_receive(struct ixgbe_model *model, const void *frame, size_t length);
 
 /* Whether frames are received at all: there is a link, and the receiver is on. */
@@ -181,7 +183,8 @@ void ixgbe_model_fix_eeprom(struct ixgbe_model *model);
 /* The causes that are let through to the interrupt line or message. */
 uint32_t ixgbe_model_interrupt(const struct ixgbe_model *model);
 
-/* Reads and writes of registers, in all and of each that was touched, beside the frames; one a line. */
+/* Reads and writes of registers, in all and of each that was touched, beside the frames; one a
+ * line. */
 void ixgbe_model_report(const struct ixgbe_model *model, FILE *out);
 
 /* The Microsoft Toeplitz hash of `bytes` bytes of input, with a key of 40 bytes. */

@@ -10,7 +10,7 @@
 #define MODEL_US 1000ull
 #define MODEL_MS 1000000ull
 
-/* Times that the datasheet gives as ranges or not at all; what matters is that they are not zero. */
+/* Times that the datasheet gives as ranges or not at all; what matters is that none is zero. */
 enum {
     MODEL_RESET_US = 1000,      /* CTRL.RST: "approximately 1 ms", 8.2.3.1.1 */
     MODEL_LOAD_US = 3000,       /* then the EEPROM is read and DMA initialised, 4.6.3 */

@@ -378,7 +378,5 @@ void ixgbe_model_report(const struct ixgbe_model *model, FILE *out)
     if (frames)
         fprintf(out, ", %.3f a frame", (double)(reads + writes) / (double)frames);
     fprintf(out, "\nviolations %u\n", model->violations);
-    if (model->violations)
-        fprintf(out, "  first: %s\n  last: %s\n", model->first_violation, model->last_violation);
     model_report_each(model, out);
 }

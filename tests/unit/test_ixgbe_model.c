@@ -4,7 +4,8 @@
 #define PEER IP(10, 0, 0, 1)
 #define OURS IP(10, 0, 0, 2)
 
-/* ---- RSS: "Verifying the RSS Hash Calculation", Microsoft's Windows driver documentation -------- */
+/* ---- RSS: "Verifying the RSS Hash Calculation", Microsoft's Windows driver documentation
+ * -------- */
 
 static const uint8_t microsoft_key[40] = {
     0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,

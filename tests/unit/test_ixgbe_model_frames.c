@@ -263,7 +263,7 @@ static void ixgbe_model_27_statistics(void **state)
         assert_int_equal(get(cleared[i]), 0);
 }
 
-/* A ring without descriptors: frames wait in the packet buffer, or are dropped if the queue says. */
+/* No descriptors: frames wait in the packet buffer, or are dropped if SRRCTL says so. */
 static void ixgbe_model_28_no_descriptors(void **state)
 {
     (void)state;

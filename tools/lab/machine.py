@@ -156,14 +156,18 @@ def model_command(modelled, control, options):
     program = os.path.join(build_directory(), "tests", "model", "ixgbe-model")
     if not os.path.exists(program):
         raise LabError(f"{program} is not there", "`make` builds it")
-    # Each access to a register goes to the model and back: on one processor that is five times faster.
-    processors = sorted(os.sched_getaffinity(0))
-    command = [program, "--cpu", str(processors[os.getpid() % len(processors)]), "--strict", *options]
+    command = [program, "--cpu", str(model_processor()), "--strict", *options]
     if control is not None:
         command += ["--control", str(control)]
     for i, netdev in modelled:
         command += ["--mac", mac_of(i), "--wire", wire_of(netdev)]
     return [*command, "--"]
+
+
+def model_processor():
+    """Each access to a register goes from QEMU to the model and back: on one processor that is five times faster."""
+    processors = sorted(os.sched_getaffinity(0))
+    return processors[os.getpid() % len(processors)]
 
 
 def wire_of(netdev):

@@ -1,8 +1,9 @@
 /* One 82599 model behind QEMU's x-pci-proxy-dev: QEMU's messages in, the model's calls out.
  *
- * QEMU 7.2 sends, over a unix stream socket, what a guest does to a PCI function of another process: accesses to
- * configuration space and to memory regions, a map of the guest's memory as descriptors, and resets. See
- * qemu 7.2, hw/remote/mpqemu-link.c and hw/remote/proxy.c; host byte order. Each device has its own socket. */
+ * QEMU 7.2 sends, over a unix stream socket, what a guest does to a PCI function of another
+ * process: accesses to configuration space and to memory regions, a map of the guest's memory as
+ * descriptors, and resets. See qemu 7.2, hw/remote/mpqemu-link.c and hw/remote/proxy.c; host byte
+ * order. Each device has its own socket. */
 #ifndef TESTS_MODEL_PROXY_DEVICE_H
 #define TESTS_MODEL_PROXY_DEVICE_H
 
@@ -41,15 +42,15 @@ struct proxy_device {
     unsigned fds;
 };
 
-/* Takes a connected socket and a model that is not started; host: whose violation and send are used, and whose
- * argument they get. */
+/* Takes a connected socket and a model that is not started; host: whose violation and send are
+ * used, and whose argument they get. */
 void proxy_device_start(struct proxy_device *device, int socket, struct ixgbe_model *model,
                         uint16_t id, const uint8_t mac[6], const struct ixgbe_model_host *host);
 
 enum proxy_result { PROXY_MORE, PROXY_CLOSED, PROXY_BROKEN };
 
-/* Reads what QEMU sent, without waiting, and answers it. PROXY_CLOSED: QEMU is gone. PROXY_BROKEN: what it sent makes
- * no sense, as was said on stderr. */
+/* Reads what QEMU sent, without waiting, and answers it. PROXY_CLOSED: QEMU is gone.
+ * PROXY_BROKEN: what it sent makes no sense, as was said on stderr. */
 enum proxy_result proxy_device_serve(struct proxy_device *device);
 
 /* Memory of the guest, or NULL; `argument` is the device. */

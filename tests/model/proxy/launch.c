@@ -1,4 +1,5 @@
-/* Starting QEMU with its ends of the devices' sockets, and knowing when it is gone and what it said. */
+/* Starting QEMU with its ends of the devices' sockets, and knowing when it is gone and what it
+ * said. */
 #define _GNU_SOURCE
 #include "tests/model/proxy/launch.h"
 

@@ -1,4 +1,5 @@
-/* Starting QEMU with its ends of the devices' sockets, and knowing when it is gone and what it said. */
+/* Starting QEMU with its ends of the devices' sockets, and knowing when it is gone and what it
+ * said. */
 #ifndef TESTS_MODEL_PROXY_LAUNCH_H
 #define TESTS_MODEL_PROXY_LAUNCH_H
 
@@ -15,8 +16,9 @@ struct launched {
     size_t line_bytes;
 };
 
-/* Starts `command`, in whose words {fd0}, {fd1} … stand for the given sockets, which are closed here. It is killed
- * when this process dies. False: it could not be started, as was said on stderr. */
+/* Starts `command`, in whose words {fd0}, {fd1} … stand for the given sockets, which are closed
+ * here. It is killed when this process dies. False: it could not be started, as was said on
+ * stderr. */
 bool launch(struct launched *launched, char *const *command, const int *sockets, unsigned count);
 
 /* Passes on what it wrote to stderr. */

@@ -1,10 +1,11 @@
 /* ixgbe-model: runs QEMU with 82599 controllers that QEMU does not have.
  *
- * Each --wire makes a device. QEMU's command follows "--" and names the devices' sockets as {fd0}, {fd1} …:
+ * Each --wire makes a device. QEMU's command follows "--" and names the devices' sockets as {fd0},
+ * {fd1} and so on:
  *   -accel tcg,thread=single -object memory-backend-memfd,id=ram,size=64M,share=on
  *   -machine q35,memory-backend=ram -device x-pci-proxy-dev,fd={fd0}
- * The exit status is QEMU's; 99 when a run that ended well counts for nothing: a violation with --strict, or an access
- * that QEMU refused. */
+ * The exit status is QEMU's; 99 when a run that ended well counts for nothing: a violation with
+ * --strict, or an access that QEMU refused. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
@@ -25,7 +26,7 @@
 enum {
     DEVICES_MAX = 8,
     FAULTS_MAX = 32,
-    SENTENCES_MAX = 8,   /* violations printed of each device */
+    SENTENCES_MAX = 16,  /* violations told of each device */
     FRAMES_A_ROUND = 64, /* from a wire, before QEMU is asked again */
     FILE_EVERY_MS = 1,
     FIRST_STATION = 4, /* of what is polled; each has two */
@@ -39,6 +40,7 @@ struct station {
     struct ixgbe_model *model;
     struct wire wire;
     const char *spec;
+    char sentence[SENTENCES_MAX][IXGBE_MODEL_SENTENCE]; /* its first violations */
 };
 
 static struct {
@@ -75,11 +77,17 @@ static void station_send(void *argument, const uint8_t *frame, size_t length)
     wire_send(&station->wire, frame, length);
 }
 
+/* Printed where it fails the run, and on a line of its own: QEMU's console may share the
+ * terminal. */
 static void station_violation(void *argument, const char *sentence)
 {
-    const struct station *station = argument;
-    if (station->model->violations <= SENTENCES_MAX)
-        fprintf(stderr, "ixgbe-model: nic%u: %s\n", station->proxy.index, sentence);
+    struct station *station = argument;
+    if (station->model->violations > SENTENCES_MAX)
+        return;
+    snprintf(station->sentence[station->model->violations - 1], IXGBE_MODEL_SENTENCE, "%s",
+             sentence);
+    if (run.strict)
+        fprintf(stderr, "\nixgbe-model: nic%u: violation of %s\n", station->proxy.index, sentence);
 }
 
 /* ---- options ------------------------------------------------------------------------------ */
@@ -296,7 +304,7 @@ static void station_receive(struct station *station)
     for (unsigned i = 0; i < FRAMES_A_ROUND && station_has_room(station); i++) {
         if (wire_is_file(&station->wire) && !ixgbe_model_listens(station->model))
             return;
-        if ((length = wire_receive(&station->wire, frame)) == 0)
+        if ((length = wire_receive(&station->wire, station->model->now_ns, frame)) == 0)
             return;
         ixgbe_model_receive(station->model, frame, length);
     }
@@ -386,6 +394,8 @@ static int report(int status)
         if (out) {
             fprintf(out, "nic%u\n", i);
             ixgbe_model_report(run.station[i]->model, out);
+            for (unsigned j = 0; j < SENTENCES_MAX && run.station[i]->sentence[j][0]; j++)
+                fprintf(out, "violation of %s\n", run.station[i]->sentence[j]);
         }
         wire_close(&run.station[i]->wire);
     }

@@ -105,18 +105,31 @@ bool wire_open(struct wire *wire, const char *spec, char why[160])
                        "give dgram:LOCAL,REMOTE, tap:NAME, fd:N, pcap:IN,OUT or none");
 }
 
-size_t wire_receive(struct wire *wire, uint8_t frame[WIRE_FRAME])
+static size_t receive_file(struct wire *wire, uint64_t now_ns, uint8_t frame[WIRE_FRAME])
 {
-    if (wire->in) {
-        struct pcap_pkthdr *about;
-        const u_char *data;
-        if (pcap_next_ex(wire->in, &about, &data) == 1 && about->caplen <= WIRE_FRAME) {
-            memcpy(frame, data, about->caplen);
-            return about->caplen;
-        }
+    if (!wire->ahead && pcap_next_ex(wire->in, &wire->about, &wire->ahead) != 1) {
         pcap_close(wire->in);
         wire->in = NULL;
+        wire->ahead = NULL;
+        return 0;
     }
+    uint64_t us = (uint64_t)wire->about->ts.tv_sec * 1000000 + (uint64_t)wire->about->ts.tv_usec;
+    if (!wire->began_ns) {
+        wire->began_ns = now_ns;
+        wire->first_us = us;
+    }
+    if (us > wire->first_us && (now_ns - wire->began_ns) / 1000 < us - wire->first_us)
+        return 0;
+    size_t length = wire->about->caplen <= WIRE_FRAME ? wire->about->caplen : WIRE_FRAME;
+    memcpy(frame, wire->ahead, length);
+    wire->ahead = NULL;
+    return length;
+}
+
+size_t wire_receive(struct wire *wire, uint64_t now_ns, uint8_t frame[WIRE_FRAME])
+{
+    if (wire->in)
+        return receive_file(wire, now_ns, frame);
     if (wire->fd < 0)
         return 0;
     ssize_t got = read(wire->fd, frame, WIRE_FRAME);
