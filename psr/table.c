@@ -291,8 +291,6 @@ int op_register_read(struct client *client, struct call *call)
     if (number >= core->nic_count || !nic_present(&core->nic[number]))
         return ERR_NOT_FOUND;
     struct nic *nic = &core->nic[number];
-    if (!nic->driver->registers)
-        return ERR_UNSUPPORTED;
     for (uint32_t at = (uint32_t)call->value[2]; !table_full(&table); at++) {
         if (!register_find(&entry, nic->driver, at))
             break;
