@@ -231,8 +231,8 @@ enum piglet_want {
       ("system", "memory", "first", "offset"), READ, "nothing to undo", "32 entries",              \
       "RANGE: an offset that is no multiple of 8, or no room for one entry; BUSY: the memory "     \
       "is in a frameset",                                                                          \
-      "Writes struct piglet_record_entry for dropped frames from record `first` on, or the "       \
-      "oldest kept.")                                                                              \
+      "Writes struct piglet_record_entry for dropped frames, and while the service recorder runs " \
+      "for all others, from record `first` on, or the oldest kept.")                               \
     X(TABLE_READ, 37, "Table_Read", "bytes written", (SYSTEM, MEMORY, NUMBER, OPTION),             \
       ("system", "memory", "service", "from byte"), READ, "nothing to undo", "copying the text",   \
       "NOT_FOUND: no such service; UNSUPPORTED: it takes no table; BUSY: the memory is in a "      \
