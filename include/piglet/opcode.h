@@ -238,7 +238,15 @@ enum piglet_want {
       "NOT_FOUND: no such service; UNSUPPORTED: it takes no table; BUSY: the memory is in a "      \
       "frameset",                                                                                  \
       "Writes the text that the service's table in force was made from, as far as it fits the "    \
-      "memory; none where it was loaded without.")
+      "memory; none where it was loaded without.")                                                 \
+    X(REGISTER_READ, 38, "Register_Read", "entries written", (SYSTEM, MEMORY, NUMBER, OPTION),     \
+      ("system", "memory", "nic << 32 | first", "offset"), CONFIG, "nothing to undo",              \
+      "32 reads of the device",                                                                    \
+      "RANGE: an offset that is no multiple of 8, or no room for one entry; BUSY: the memory "     \
+      "is in a frameset; NOT_FOUND: no such nic, or it failed its probe; DEVICE: the device is "   \
+      "gone",                                                                                      \
+      "Writes struct piglet_register_entry for the registers of a nic whose reading changes "      \
+      "nothing, from the `first` of them on; none where its driver lists none.")
 
 enum piglet_opcode {
 #define PIGLET_OPCODE_ENUM(name, number, ...) PIGLET_OP_##name = (number),

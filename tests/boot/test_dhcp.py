@@ -5,7 +5,7 @@ import pytest
 import wires
 from lab import console
 
-MACHINES = ("q35-e1000e", "hosted-tap")
+MACHINES = ("q35-e1000e", "q35-ixgbe", "hosted-tap")
 SERVER, LEASED = "10.0.0.1", "10.0.0.50"
 LEASE_S = 120  # dnsmasq's shortest
 RENEW_S = 3  # nor does it take less for T1

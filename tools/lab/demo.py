@@ -1,6 +1,7 @@
 """`make run`: Piglet in QEMU with a Linux host on the same wire, shown working."""
 import os
 import re
+import shlex
 import signal
 import socket
 import time
@@ -129,13 +130,17 @@ class Demo:
         screen.line()
         screen.line(f"  {self.wire.picture(model)}")
         screen.line()
-        screen.line(screen.paint(f"  qemu-system-x86_64 -machine {options.machine} -device {model} "
-                                 f"-kernel {os.path.relpath(options.elf)} \\\n    -append '{words.strip()}'", "dim"))
+        start, append = f"qemu-system-x86_64 -machine {options.machine} -device {model} " \
+                        f"-kernel {os.path.relpath(options.elf)}", "-append"
+        if model == "ixgbe":  # two programs
+            start, append = f"tools/run-qemu --machine {options.machine} --nic {model}", "--append"
+        screen.line(screen.paint(f"  {start} \\\n    {append} '{words.strip()}'", "dim"))
         screen.line()
         self.machine = Qemu(options.elf, words, options.machine, options.memory,
                             [(model, self.wire.netdev)],
                             [*options.qemu, *window_devices([(self.window, WINDOW_BYTES)])],
-                            self._console_line, self.wire.fds)
+                            self._console_line, self.wire.fds,
+                            model_options=shlex.split(options.model))
         replied = self.wire.first_reply(lambda: self.machine.failure() is None)
         if replied is None:
             raise console.MachineFailed(self.machine.failure() or

@@ -58,7 +58,7 @@ bool record_passed(const struct piglet_record_entry *record);
 command_function show_status, show_nics, show_services, show_counters, show_drops, show_log,
     show_clients, show_addresses, show_routes, show_arp, show_flows;
 command_function change; /* words as show.c found them, with the noun in session */
-command_function ping, requests, top, doctor, why, capture, export_metrics;
+command_function ping, requests, top, doctor, why, capture, export_metrics, regs;
 command_function compile, apply, confirm, diff, show;
 
 #endif
