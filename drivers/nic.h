@@ -16,7 +16,8 @@
 
 enum {
     NICS_MAX = 8,
-    NIC_QUEUES_MAX = 8, /* receive queues; 2,048 frames of the pool wait in as many */
+    NIC_NOWHERE = NICS_MAX, /* what a packet without a route leaves by: a nic that is never up */
+    NIC_QUEUES_MAX = 8,     /* receive queues; 2,048 frames of the pool wait in as many */
     NIC_NAME_MAX = 8,
     NIC_OUT_MAX =
         4 * BATCH_MAX,    /* what one batch may send: itself, errors, frames that waited for ARP */
@@ -103,15 +104,19 @@ struct nic {
     bool interrupts_work; /* arch_interrupt_attach or arch_idle_watch took the device */
     bool link_interrupts; /* and a link change interrupts too: an idle core may sleep for long */
     uint8_t mac[6];
-    uint16_t mtu; /* bytes of IPv4 packet */
+    uint16_t mtu;     /* bytes of IPv4 packet */
+    uint16_t carries; /* likewise, and 0 while the link is down; kernel/nic.c keeps it */
     uint32_t speed_mbps;
     char name[NIC_NAME_MAX];
     struct core *core;
     struct event *event; /* post this on an interrupt */
     const struct arch_device *device;
 
-    struct { /* frames sent, not yet through the transmit chain */
-        unsigned first, count, kinds;
+    struct { /* frames sent, not yet through the transmit chain: from first up to end */
+        struct frame **end, **limit; /* the next one's place, and one past the last place */
+        struct frame **first;
+        unsigned kinds; /* or of theirs */
+        uint32_t bit;   /* of this nic in core->unflushed */
         struct frame *frame[NIC_OUT_MAX];
     } out;
 
@@ -125,6 +130,21 @@ struct nic {
 /* For drivers; kernel/nic.c. */
 void nic_log(struct nic *nic, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* No frame waits to be sent. */
+static inline void nic_out_start(struct nic *nic)
+{
+    nic->out.first = nic->out.end = nic->out.frame;
+    nic->out.limit = nic->out.frame + NIC_OUT_MAX;
+    nic->out.bit = 1u << nic->index;
+    nic->out.kinds = 0;
+}
+
+/* How many frames wait to be sent. */
+static inline unsigned nic_out_count(const struct nic *nic)
+{
+    return (unsigned)(nic->out.end - nic->out.frame);
+}
 
 /* Tells the kernel about the link; logs and notifies services when it changed. */
 void nic_link(struct nic *nic, bool up, uint32_t speed_mbps);

@@ -4,7 +4,7 @@
 #include "kernel/clients.h"
 
 /* What becomes of a frame that no service took, by kind. */
-static enum drop_reason chain_unclaimed(const struct core *core, const struct frame *frame)
+static enum drop_reason chain_unclaimed(const struct frame *frame)
 {
     switch (frame->kind) {
     case FRAME_UDP:
@@ -15,8 +15,7 @@ static enum drop_reason chain_unclaimed(const struct core *core, const struct fr
     case FRAME_IP_OTHER:
         return DROP_IP_PROTOCOL;
     case FRAME_FORWARD:
-        return core->routes.route[frame->route].type == ROUTE_UNREACHABLE ? DROP_IP_NO_ROUTE
-                                                                          : DROP_IP_NOT_FOR_US;
+        return frame->leaves_by == NIC_NOWHERE ? DROP_IP_NO_ROUTE : DROP_IP_NOT_FOR_US;
     case FRAME_REJECTED:
         return frame->reason;
     default:
@@ -169,7 +168,7 @@ void chain_receive(struct core *core, struct batch *batch, unsigned first)
             chain_call(&core->service[i], core->service[i].service->receive, core->receive_kinds[i],
                        batch);
     for (unsigned i = 0; i < batch->count; i++)
-        core_drop(core, batch->frame[i], chain_unclaimed(core, batch->frame[i]));
+        core_drop(core, batch->frame[i], chain_unclaimed(batch->frame[i]));
     batch->count = 0;
 }
 
@@ -196,10 +195,10 @@ static void nic_send(struct core *core, struct nic *nic, struct batch *batch)
 /* The oldest frames of the nic's backlog, as a batch that lies in it. */
 static struct batch chain_take_out(struct nic *nic)
 {
-    unsigned count = nic->out.count - nic->out.first;
+    unsigned count = (unsigned)(nic->out.end - nic->out.first);
     struct batch batch = {.count = count < BATCH_MAX ? count : BATCH_MAX,
                           .kinds = nic->out.kinds,
-                          .frame = nic->out.frame + nic->out.first};
+                          .frame = nic->out.first};
     nic->out.first += batch.count;
     return batch;
 }
@@ -207,10 +206,10 @@ static struct batch chain_take_out(struct nic *nic)
 /* After a batch: the backlog begins anew when it is empty. */
 static void chain_out_done(struct core *core, struct nic *nic)
 {
-    if (nic->out.first != nic->out.count)
+    if (nic->out.first != nic->out.end)
         return;
-    nic->out.first = nic->out.count = nic->out.kinds = 0;
-    core->unflushed &= ~(1u << nic->index);
+    nic_out_start(nic);
+    core->unflushed &= ~nic->out.bit;
 }
 
 void chain_flush(struct core *core)

@@ -9,8 +9,7 @@
 
 #define CLASSIFY_HASH 0x9e3779b97f4a7c15ull /* 2^64 / golden ratio */
 
-enum { LINK_LOCAL = 0xa9fe };    /* 169.254.0.0/16 */
-enum { CHECKSUM_GOOD = 0xffff }; /* what a packet with a right checksum folds to */
+enum { LINK_LOCAL = 0xa9fe }; /* 169.254.0.0/16 */
 
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -58,7 +57,7 @@ static enum drop_reason classify_udp(struct frame *frame, const struct ipv4_head
     /* RFC 768: a checksum of zero was not computed. */
     if (udp->checksum.raw && !(frame->flags & FRAME_CHECKED)) {
         uint64_t sum = checksum_pseudo(ip, (uint16_t)length);
-        if (UNLIKELY(checksum_fold(checksum_add(sum, udp, length)) != CHECKSUM_GOOD))
+        if (UNLIKELY(!checksum_good(checksum_add(sum, udp, length))))
             return DROP_UDP_CHECKSUM;
     }
     return CLASSIFIED(frame, FRAME_UDP);
@@ -74,7 +73,7 @@ static enum drop_reason classify_to_us(struct frame *frame, const struct ipv4_he
     case IPV4_ICMP:
         if (UNLIKELY(payload < ICMP_HEADER_LENGTH))
             return DROP_ICMP_TOO_SHORT;
-        if (UNLIKELY(checksum_fold(checksum_add(0, l4, payload)) != CHECKSUM_GOOD))
+        if (UNLIKELY(!checksum_good(checksum_add(0, l4, payload))))
             return DROP_ICMP_CHECKSUM;
         return CLASSIFIED(frame, FRAME_ICMP);
     case IPV4_UDP:
@@ -107,9 +106,11 @@ static __attribute__((noinline)) void classify_pair(struct core *core, struct cl
 {
     const struct route_table *table = &core->routes;
     uint8_t from_type = table->route[route_lookup(table, from)].type;
+    const struct route *route = &table->route[route_lookup(table, to)];
     pair->key = key;
-    pair->route = route_lookup(table, to);
-    pair->to = table->route[pair->route].type;
+    pair->to = route->type;
+    pair->next_hop = route->gateway ? route->gateway : to;
+    pair->leaves_by = route->type == ROUTE_UNICAST ? route->nic : NIC_NOWHERE;
     pair->reason = DROP_NONE;
     if (from_type > ROUTE_UNREACHABLE)
         pair->reason = from_type == ROUTE_LOCAL ? DROP_IP_SOURCE_OURS : DROP_IP_SOURCE_INVALID;
@@ -120,30 +121,43 @@ static __attribute__((noinline)) void classify_pair(struct core *core, struct cl
     /* RFC 3927 7: what comes from or goes to a link-local address stays on its link. */
     else if (pair->to <= ROUTE_UNREACHABLE && (from >> 16 == LINK_LOCAL || to >> 16 == LINK_LOCAL))
         pair->reason = DROP_IP_NOT_FOR_US;
+    pair->passed_on = pair->reason == DROP_NONE && pair->to <= ROUTE_UNREACHABLE;
 }
 
-/* Where an IPv4 packet with a good header is to go, by its addresses. Traffic has few pairs of them
- * at a time, so what was found for one is kept until the routes change. */
-static inline enum drop_reason classify_addresses(struct core *core, struct frame *frame,
-                                                  const struct ipv4_header *ip)
+/* Both addresses, and where a pair of them is remembered. Traffic has few pairs at a time, so what
+ * was found out about one is kept until the routes change. */
+static inline uint64_t classify_key(const struct ipv4_header *ip)
 {
-    uint64_t key;
-    memcpy(&key, &ip->from, sizeof key); /* both addresses */
-    struct classified_pair *pair = &core->pair[key * CLASSIFY_HASH >> (64 - CLASSIFIED_PAIRS_BITS)];
+    return eth_load8(&ip->from);
+}
+
+static inline struct classified_pair *classify_place(struct core *core, uint64_t key)
+{
+    return &core->pair[key * CLASSIFY_HASH >> (64 - CLASSIFIED_PAIRS_BITS)];
+}
+
+/* Where an IPv4 packet with a good header is to go, by its addresses. */
+static __attribute__((noinline)) enum drop_reason classify_addresses(struct core *core,
+                                                                     struct frame *frame)
+{
+    const struct ipv4_header *ip = (const struct ipv4_header *)(frame->data + frame->l3);
+    uint64_t key = classify_key(ip);
+    struct classified_pair *pair = classify_place(core, key);
     if (UNLIKELY(pair->key != key))
         classify_pair(core, pair, key, be32_get(ip->from), be32_get(ip->to));
     if (UNLIKELY(pair->reason))
         return pair->reason;
-    frame->route = pair->route;
     if (pair->to == ROUTE_LOCAL)
         return classify_to_us(frame, ip);
-    if (UNLIKELY(pair->to == ROUTE_BROADCAST)) {
+    if (pair->to == ROUTE_BROADCAST) {
         frame->flags |= FRAME_TO_BROADCAST;
         return classify_to_us(frame, ip);
     }
     /* RFC 1122 3.2.1.3: a unicast packet in a broadcast frame is not passed on. */
-    if (UNLIKELY(frame->flags & FRAME_TO_BROADCAST))
+    if (frame->flags & FRAME_TO_BROADCAST)
         return DROP_IP_NOT_FOR_US;
+    frame->leaves_by = pair->leaves_by;
+    frame->next_hop = pair->next_hop;
     return CLASSIFIED(frame, FRAME_FORWARD);
 }
 
@@ -160,7 +174,7 @@ static enum drop_reason classify_ipv4(struct core *core, struct frame *frame)
     unsigned header = ipv4_header_length(ip), total = be16_get(ip->total_length);
     if (total < header || total > room)
         return DROP_IP_TOTAL_LENGTH;
-    if (checksum_fold(checksum_add(0, ip, header)) != CHECKSUM_GOOD)
+    if (!checksum_good(checksum_add(0, ip, header)))
         return DROP_IP_CHECKSUM;
     wrong = classify_options((const uint8_t *)(ip + 1), header - IPV4_HEADER_MIN);
     if (!wrong)
@@ -170,7 +184,7 @@ static enum drop_reason classify_ipv4(struct core *core, struct frame *frame)
     frame->l3 = ETH_HEADER_LENGTH;
     frame->l4 = (uint16_t)(ETH_HEADER_LENGTH + header);
     frame->end = (uint16_t)(ETH_HEADER_LENGTH + total);
-    return classify_addresses(core, frame, ip);
+    return classify_addresses(core, frame);
 }
 
 /* Any frame, checked step by step. */
@@ -200,30 +214,38 @@ classify_any(struct core *core, const struct nic *nic, struct frame *frame)
 
 /* Nearly all frames are IPv4 without options, whole, right and sent to our MAC address: all of that
  * is one question here, asked quickly. Whatever is not goes the long way, which finds out why. */
-static inline bool classify_plain(const uint8_t *mac, const struct frame *frame)
+static inline bool classify_plain(uint64_t mac, const struct frame *frame)
 {
+    static const uint8_t type[4] = {ETH_TYPE_IPV4 >> 8, ETH_TYPE_IPV4 & 0xff, 0x45, 0};
+    static const uint8_t type_mask[4] = {255, 255, 255, 0}; /* the type, then version and length */
+    enum { HEADERS = ETH_HEADER_LENGTH + IPV4_HEADER_MIN };
     const struct eth_header *eth = (const struct eth_header *)frame->data;
     const struct ipv4_header *ip = (const struct ipv4_header *)(eth + 1);
-    if (UNLIKELY(frame->length < ETH_HEADER_LENGTH + IPV4_HEADER_MIN || !eth_equal(eth->to, mac) ||
-                 !be16_is(eth->type, ETH_TYPE_IPV4) || eth_is_group(eth->from)))
+    if (UNLIKELY(frame->length < HEADERS || !eth_is_plain(eth_load8(eth), mac) ||
+                 (eth_load4(&eth->type) & eth_load4(type_mask)) != eth_load4(type)))
         return false;
-    unsigned total = be16_get(ip->total_length);
-    return LIKELY(ip->version_length == 0x45 && total >= IPV4_HEADER_MIN &&
-                  total + ETH_HEADER_LENGTH <= frame->length &&
+    unsigned payload = be16_get(ip->total_length) - (unsigned)IPV4_HEADER_MIN; /* or very many */
+    return LIKELY(payload <= (unsigned)frame->length - HEADERS &&
                   (ip->fragment.raw & be16(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET).raw) == 0 &&
-                  checksum_fold(checksum_ipv4_header(ip)) == CHECKSUM_GOOD);
+                  checksum_good(checksum_ipv4_header(ip)));
 }
 
 static inline enum drop_reason classify_frame(struct core *core, const struct nic *nic,
-                                              struct frame *frame)
+                                              uint64_t mac, struct frame *frame)
 {
-    if (UNLIKELY(!classify_plain(nic->mac, frame)))
+    if (UNLIKELY(!classify_plain(mac, frame)))
         return classify_any(core, nic, frame);
     const struct ipv4_header *ip = (const struct ipv4_header *)(frame->data + ETH_HEADER_LENGTH);
     frame->l3 = ETH_HEADER_LENGTH;
     frame->l4 = ETH_HEADER_LENGTH + IPV4_HEADER_MIN;
     frame->end = (uint16_t)(ETH_HEADER_LENGTH + be16_get(ip->total_length));
-    return classify_addresses(core, frame, ip);
+    uint64_t key = classify_key(ip);
+    const struct classified_pair *pair = classify_place(core, key);
+    if (UNLIKELY(pair->key != key) || !pair->passed_on)
+        return classify_addresses(core, frame);
+    frame->leaves_by = pair->leaves_by;
+    frame->next_hop = pair->next_hop;
+    return CLASSIFIED(frame, FRAME_FORWARD);
 }
 
 void classify(struct core *core, struct nic *nic, struct batch *batch)
@@ -235,23 +257,24 @@ void classify(struct core *core, struct nic *nic, struct batch *batch)
             core->pair[i].reason =
                 DROP_IP_SOURCE_INVALID; /* right for key 0: from and to 0.0.0.0 */
     }
-    unsigned kept = 0, kinds = 0;
-    uint64_t bytes = 0;
-    for (unsigned i = 0; i < batch->count; i++) {
-        struct frame *frame = batch->frame[i];
+    struct frame **kept = batch->frame, *const *end = batch->frame + batch->count;
+    unsigned kinds = 0;
+    uint64_t bytes = 0, mac = eth_load8(nic->mac); /* and two bytes of what comes after it */
+    for (struct frame *const *at = kept; at < end; at++) {
+        struct frame *frame = *at;
         bytes += frame->length;
-        enum drop_reason reason = classify_frame(core, nic, frame);
+        enum drop_reason reason = classify_frame(core, nic, mac, frame);
         if (UNLIKELY(reason != DROP_NONE)) {
             frame->kind = 0; /* its last user's */
             core_drop(core, frame, reason);
             continue;
         }
-        batch->frame[kept++] = frame;
+        *kept++ = frame;
         kinds |= frame->kind;
     }
     *nic->count.rx_frames += batch->count;
     *nic->count.rx_bytes += bytes;
     ++*nic->count.rx_batches;
-    batch->count = kept;
+    batch->count = (unsigned)(kept - batch->frame);
     batch->kinds = kinds;
 }

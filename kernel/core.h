@@ -80,8 +80,10 @@ struct service_self {
 
 /* What the classifier found out about a pair of addresses. */
 struct classified_pair {
-    uint64_t key; /* source and destination as they lie in the header */
-    uint16_t route;
+    uint64_t key;      /* source and destination as they lie in the header */
+    uint32_t next_hop; /* these two for frames that are passed on */
+    uint8_t leaves_by;
+    bool passed_on; /* rather than dropped, or for us */
     uint8_t to;     /* enum route_type of the destination */
     uint8_t reason; /* enum drop_reason, for the addresses alone */
 };
@@ -116,7 +118,7 @@ struct core {
     uint64_t pairs_of; /* routes.changes that the pairs are of */
     struct classified_pair pair[CLASSIFIED_PAIRS];
     struct counter_registry counters;
-    struct nic nic[NICS_MAX];
+    struct nic nic[NICS_MAX + 1]; /* the last one is NIC_NOWHERE */
     struct service_self service[SERVICES_MAX];
 
     struct { /* a FIFO of frames to go on in the receive chain; ring of YIELDED_MAX */
@@ -164,18 +166,24 @@ static inline void core_drop(struct core *core, struct frame *frame, unsigned re
     frame_free(&core->frames, frame);
 }
 
-/* Takes a frame (kind FRAME_READY or FRAME_RESOLVE) to be sent by frame->nic at the end of the
- * batch. */
-static inline void core_send(struct core *core, struct frame *frame)
+/* Takes a frame (kind FRAME_READY or FRAME_RESOLVE) to be sent by a nic at the end of the batch. */
+static inline void core_send_by(struct core *core, struct nic *nic, struct frame *frame)
 {
-    struct nic *nic = &core->nic[(unsigned)frame->nic];
-    if (__builtin_expect(nic->out.count == NIC_OUT_MAX, 0)) {
+    struct frame **place = nic->out.end;
+    if (__builtin_expect(place == nic->out.limit, 0)) {
         core_drop(core, frame, DROP_SEND_BACKLOG);
         return;
     }
-    nic->out.frame[nic->out.count++] = frame;
+    *place = frame;
+    nic->out.end = place + 1;
     nic->out.kinds |= frame->kind;
-    core->unflushed |= 1u << frame->nic;
+    core->unflushed |= nic->out.bit;
+}
+
+/* Likewise, by frame->nic. */
+static inline void core_send(struct core *core, struct frame *frame)
+{
+    core_send_by(core, &core->nic[frame->nic], frame);
 }
 
 #endif

@@ -4,10 +4,11 @@
 int frame_pool_start(struct frame_pool *pool, unsigned count)
 {
     struct frame **free = arch_memory_take(count * sizeof(struct frame *), sizeof(void *));
-    uint8_t *memory = arch_memory_take((size_t)count * FRAME_STRIDE, FRAME_METADATA);
+    uint8_t *memory = arch_memory_take((size_t)count * FRAME_STRIDE, FRAME_POOL_ALIGN);
     if (!free || !memory)
         return ERR_NO_MEMORY;
     uint64_t dma = arch_dma_address(memory);
+    pool->memory = memory;
     pool->free = free;
     pool->free_count = pool->total = count;
     for (unsigned i = 0; i < count; i++) {

@@ -24,6 +24,7 @@ enum {
     FRAME_HEADROOM = 64, /* for a header pushed in front, e.g. an ICMP error's */
     FRAME_ROOM = 2048,   /* the receive buffer size both Intel drivers are given */
     FRAME_STRIDE = FRAME_METADATA + FRAME_HEADROOM + FRAME_ROOM,
+    FRAME_POOL_ALIGN = 4096, /* of all frames together: Linux takes whole pages for AF_XDP */
     FRAME_LENGTH_MIN = 60,   /* shortest on the wire, without FCS (IEEE 802.3 3.2.8) */
     FRAME_LENGTH_MAX = 1514, /* longest without FCS and VLAN tag (IEEE 802.3 3.2.7) */
     BATCH_MAX = 64,          /* more gains little and costs cache; DESIGN 3 */
@@ -45,7 +46,7 @@ enum frame_kind {
     FRAME_UDP = 1 << 2,      /* likewise */
     FRAME_TCP = 1 << 3,      /* to us; header length checked, checksum not */
     FRAME_IP_OTHER = 1 << 4, /* to us, another protocol */
-    FRAME_FORWARD = 1 << 5,  /* IPv4 for somebody else; header good, route filled in */
+    FRAME_FORWARD = 1 << 5,  /* IPv4 for somebody else; header good, leaves_by and next_hop known */
     FRAME_OTHER = 1 << 6,    /* an EtherType we do not know */
     FRAME_REJECTED = 1 << 7, /* a service asked for an ICMP error: service_reject */
     FRAME_RESOLVE = 1 << 8,  /* to be sent to next_hop, whose MAC address is not known yet */
@@ -73,9 +74,9 @@ struct frame {
     uint16_t l3;       /* offsets from data, filled in by the classifier: the network header, */
     uint16_t l4;       /* the transport header, */
     uint16_t end;      /* and one past the IPv4 packet's last byte (behind it: Ethernet padding) */
-    uint16_t route;    /* index into the route table: the destination's, IPv4 only */
-    uint32_t next_hop; /* IPv4, host order; meant when kind is FRAME_RESOLVE */
+    uint8_t leaves_by; /* of FRAME_FORWARD: the nic its route leads to, or NIC_NOWHERE */
     uint8_t received_on; /* of a frame that is passed on: the nic it came from */
+    uint32_t next_hop;   /* IPv4, host order; meant when kind is FRAME_FORWARD or FRAME_RESOLVE */
     uint8_t icmp_type;   /* meant when kind is FRAME_REJECTED */
     uint8_t icmp_code;
     uint16_t icmp_value; /* e.g. the next hop's MTU */
@@ -98,6 +99,7 @@ struct frame_pool {
     unsigned free_count;
     unsigned total;
     struct frame **free;
+    uint8_t *memory;     /* all of them, FRAME_STRIDE apart */
     uint64_t *exhausted; /* counter: a frame was wanted and none was there */
 };
 

@@ -31,6 +31,7 @@ void nic_link(struct nic *nic, bool up, uint32_t speed_mbps)
         return;
     bool changed = nic->link_up != up;
     nic->link_up = up;
+    nic->carries = up ? nic->mtu : 0;
     nic->speed_mbps = speed_mbps;
     if (up)
         nic_log(nic, LOG_INFO, "link up %lu Mb/s", (unsigned long)speed_mbps);
@@ -134,6 +135,7 @@ static void nic_start(struct core *core, const struct nic_driver *driver,
     nic->device = device;
     nic->mtu = FRAME_LENGTH_MAX - 14;
     nic->driver = driver;
+    nic_out_start(nic);
     nic_count_start(nic);
     nic->event = event_new(&core->events, nic->name, nic_attend_event, nic);
     int error = nic->event ? driver->probe(nic, device) : ERR_FULL;
@@ -146,6 +148,7 @@ static void nic_start(struct core *core, const struct nic_driver *driver,
     }
     log_write(&core->log, LOG_INFO, nic->name, "%s %s at %s%s", driver->name,
               mac_text(nic->mac).text, device->name, nic->interrupts_work ? "" : ", no interrupt");
+    nic->carries = nic->link_up ? nic->mtu : 0;
     if (nic->link_up)
         log_write(&core->log, LOG_INFO, nic->name, "link up %lu Mb/s",
                   (unsigned long)nic->speed_mbps);

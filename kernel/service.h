@@ -149,12 +149,13 @@ static inline __attribute__((always_inline)) void
 service_each(struct service_self *self, struct batch *batch,
              enum verdict (*judge)(struct service_self *self, struct frame *frame))
 {
-    unsigned kept = 0, kinds = 0;
-    for (unsigned i = 0; i < batch->count; i++) {
-        struct frame *frame = batch->frame[i];
+    struct frame **kept = batch->frame, *const *end = kept + batch->count;
+    unsigned kinds = 0;
+    for (struct frame *const *at = kept; at < end; at++) {
+        struct frame *frame = *at;
         switch (judge(self, frame)) {
         case VERDICT_PASS:
-            batch->frame[kept++] = frame;
+            *kept++ = frame;
             kinds |= frame->kind;
             break;
         case VERDICT_DROP:
@@ -167,7 +168,7 @@ service_each(struct service_self *self, struct batch *batch,
             break;
         }
     }
-    batch->count = kept;
+    batch->count = (unsigned)(kept - batch->frame);
     batch->kinds = kinds;
 }
 
@@ -190,10 +191,19 @@ static inline void service_send(struct service_self *self, struct frame *frame)
     core_send(self->core, frame);
 }
 
+/* The same for a frame that leaves by another nic than it came from. */
+static inline void service_pass_on(struct service_self *self, struct frame *frame, unsigned nic)
+{
+    frame->received_on = frame->nic;
+    frame->nic = (uint8_t)nic;
+    frame->flags |= FRAME_FORWARDED;
+    core_send_by(self->core, &self->core->nic[nic], frame);
+}
+
 /* How many more frames service_send takes for a nic in this turn. */
 static inline unsigned service_room(const struct service_self *self, unsigned nic)
 {
-    return NIC_OUT_MAX - self->core->nic[nic].out.count;
+    return NIC_OUT_MAX - nic_out_count(&self->core->nic[nic]);
 }
 
 /* For those who hold many: how many frames there are, and how many nobody has. */

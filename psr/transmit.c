@@ -220,7 +220,7 @@ static void frame_send(struct frameset *frameset, const uint8_t *slot, struct fr
 static bool frames_may_go(const struct core *core)
 {
     for (unsigned i = 0; i < core->nic_count; i++)
-        if (core->nic[i].out.count >= NIC_OUT_MAX - 2 * BATCH_MAX)
+        if (nic_out_count(&core->nic[i]) >= NIC_OUT_MAX - 2 * BATCH_MAX)
             return false;
     return true;
 }

@@ -316,20 +316,45 @@ static __attribute__((noinline)) enum verdict arp_resolve(struct service_self *s
     return VERDICT_CONSUMED;
 }
 
+static inline void arp_address(struct arp_entry *entry, struct frame *frame)
+{
+    memcpy(frame->data, entry->macs, sizeof entry->macs);
+    entry->used = 1;
+    frame->kind = FRAME_READY;
+}
+
 static inline enum verdict arp_filter(struct service_self *self, struct frame *frame)
 {
     struct arp_entry *entry = arp_find(self->state, arp_key(frame->nic, frame->next_hop));
     if (__builtin_expect(!entry || entry->state < ARP_KNOWN, 0))
         return arp_resolve(self, frame);
-    memcpy(frame->data, entry->macs, sizeof entry->macs);
-    entry->used = 1;
-    frame->kind = FRAME_READY;
+    arp_address(entry, frame);
     return VERDICT_PASS;
 }
 
+/* Nearly always all next hops are known, and mostly it is the same one for the whole batch: what
+ * comes before the first that is not needs no moving about, and a lookup only where the next hop
+ * changes. */
 static void arp_transmit(struct service_self *self, struct batch *batch)
 {
-    service_each(self, batch, arp_filter);
+    struct arp *arp = self->state;
+    struct arp_entry *entry = arp->entry;
+    unsigned known = 0, count = batch->count;
+    for (; known < count; known++) {
+        struct frame *frame = batch->frame[known];
+        uint64_t key = arp_key(frame->nic, frame->next_hop);
+        if (entry->key != key && !(entry = arp_find(arp, key)))
+            break;
+        if (__builtin_expect(entry->state < ARP_KNOWN, 0))
+            break;
+        arp_address(entry, frame);
+    }
+    batch->kinds = FRAME_READY;
+    if (known == count)
+        return;
+    struct batch rest = {.count = count - known, .frame = batch->frame + known};
+    service_each(self, &rest, arp_filter);
+    batch->count = known + rest.count;
 }
 
 /* Does what is due about one entry. */

@@ -25,42 +25,47 @@ static int forward_start(struct service_self *self)
     return 0;
 }
 
-static inline enum verdict forward_judge(struct service_self *self, struct frame *frame)
+/* Why it cannot be passed on. RFC 1812 5.2.7. */
+static __attribute__((noinline)) enum verdict forward_refuse(struct service_self *self,
+                                                             struct frame *frame)
 {
-    struct forward *forward = self->state;
-    struct ipv4_header *ip = (struct ipv4_header *)(frame->data + frame->l3);
-    const struct route *route = service_route(self, frame->route);
-    if (__builtin_expect(route->type != ROUTE_UNICAST, 0))
+    const struct ipv4_header *ip = (const struct ipv4_header *)(frame->data + frame->l3);
+    const struct nic *out = service_nic(self, frame->leaves_by);
+    if (frame->leaves_by == NIC_NOWHERE)
         return service_reject(frame, DROP_IP_NO_ROUTE, ICMP_UNREACHABLE, ICMP_UNREACHABLE_NET, 0);
-    if (__builtin_expect(ip->ttl <= 1, 0))
+    if (ip->ttl <= 1)
         return service_reject(frame, DROP_IP_TTL, ICMP_TIME_EXCEEDED, ICMP_TIME_EXCEEDED_TTL, 0);
-    const struct nic *out = service_nic(self, route->nic);
-    unsigned bytes = (unsigned)frame->end - frame->l3;
-    if (__builtin_expect(bytes > out->mtu, 0))
+    if ((unsigned)frame->end - frame->l3 > out->mtu)
         return service_reject(frame, DROP_IP_TOO_BIG, ICMP_UNREACHABLE, ICMP_UNREACHABLE_TOO_BIG,
                               out->mtu);
-    if (__builtin_expect(!out->link_up, 0))
-        return service_reject(frame, DROP_NIC_DOWN, ICMP_UNREACHABLE, ICMP_UNREACHABLE_HOST, 0);
+    return service_reject(frame, DROP_NIC_DOWN, ICMP_UNREACHABLE, ICMP_UNREACHABLE_HOST, 0);
+}
+
+static inline enum verdict forward_judge(struct service_self *self, struct frame *frame)
+{
+    struct ipv4_header *ip = (struct ipv4_header *)(frame->data + frame->l3);
+    unsigned bytes = (unsigned)frame->end - frame->l3;
+    unsigned nic = frame->leaves_by;
+    if (__builtin_expect(bytes > service_nic(self, nic)->carries || ip->ttl <= 1, 0))
+        return forward_refuse(self, frame);
 
     /* RFC 1624: the word of ttl and protocol shrinks by 0x0100, so the checksum grows by it,
      * end-around. */
     uint32_t sum = (uint32_t)ip->checksum.raw + be16(0x0100).raw;
     ip->checksum.raw = (uint16_t)(sum + (sum >> 16));
     ip->ttl--;
-    frame->received_on = frame->nic;
-    frame->flags |= FRAME_FORWARDED;
-    frame->nic = route->nic;
-    frame->next_hop = route->gateway ? route->gateway : be32_get(ip->to);
     frame->length = frame->end;
     frame->kind = FRAME_RESOLVE;
-    ++*forward->forwarded;
-    service_send(self, frame);
+    service_pass_on(self, frame, nic);
     return VERDICT_CONSUMED;
 }
 
 static void forward_receive(struct service_self *self, struct batch *batch)
 {
+    struct forward *forward = self->state;
+    unsigned count = batch->count;
     service_each(self, batch, forward_judge);
+    *forward->forwarded += count - batch->count;
 }
 
 const struct service service_forward = {

@@ -7,13 +7,14 @@ HOSTED_SOURCES := $(sort $(wildcard arch/hosted/*.c drivers/linux/*.c)) $(KERNEL
 # -rdynamic and frame pointers: names in fault reports, and stacks that profilers can walk.
 HOSTED_CFLAGS  := $(CSTD) -O2 -g -fno-omit-frame-pointer $(WARNINGS) $(INCLUDES) -Iarch/hosted $(DEFINES)
 HOSTED_LDFLAGS := -rdynamic
+HOSTED_LIBS    := -lxdp -lbpf
 HOSTED_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 # $(1): folder below $(BUILD); $(2): flags of its own
 define HOSTED_RULES
 $(BUILD)/$(1)/piglet: $(HOSTED_SOURCES:%.c=$(BUILD)/$(1)/%.o)
 	@mkdir -p $$(@D)
-	$$(QUIET)$$(CC) $(2) $$(HOSTED_LDFLAGS) -o $$@ $$^
+	$$(QUIET)$$(CC) $(2) $$(HOSTED_LDFLAGS) -o $$@ $$^ $$(HOSTED_LIBS)
 
 $(BUILD)/$(1)/%.o: %.c arch/hosted/machine.mk | packages
 	@mkdir -p $$(@D)
@@ -29,7 +30,7 @@ HOSTED_TESTS := $(addprefix $(BUILD)/test/unit/,test_hosted test_linux_drivers t
 $(HOSTED_TESTS): $(BUILD)/test/unit/%: $(BUILD)/hosted-san/tests/unit/%.o \
 		$(patsubst %.c,$(BUILD)/hosted-san/%.o,$(filter-out arch/hosted/main.c,$(HOSTED_SOURCES)))
 	@mkdir -p $(@D)
-	$(QUIET)$(CC) $(HOSTED_SANITIZE) -o $@ $^ -lcmocka
+	$(QUIET)$(CC) $(HOSTED_SANITIZE) -o $@ $^ -lcmocka $(HOSTED_LIBS)
 -include $(HOSTED_TESTS:$(BUILD)/test/%=$(BUILD)/hosted-san/tests/%.d)
 
 ifdef SAN

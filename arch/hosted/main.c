@@ -42,6 +42,8 @@ static const char help_text[] =
     "  tap:NAME             a Linux tap; made when it is not there (needs root, or a tap made\n"
     "                       for you: sudo ip tuntap add NAME mode tap user $USER)\n"
     "  packet:IFNAME        a Linux interface, shared with Linux (needs root or CAP_NET_RAW)\n"
+    "  xdp:IFNAME[,OPTION]  a Linux interface, taken over by AF_XDP (needs root); options: busy,\n"
+    "                       copy, zerocopy, queues=N\n"
     "  pair:PATH            a unix datagram socket at PATH, its peer at PATH.peer; needs nothing\n"
     "  pair:LOCAL,REMOTE    the same with both paths named. QEMU at the other end:\n"
     "                       -netdev dgram,id=n,local.type=unix,local.path=REMOTE,\n"
@@ -97,7 +99,7 @@ static unsigned number(const char *option, const char *text, unsigned min, unsig
 static void add_nic(const char *spec)
 {
     if (!strchr(spec, ':') || spec[strlen(spec) - 1] == ':')
-        refuse("--nic %s: give a kind and a name, as in tap:pig0, packet:eth1 or pair:/tmp/wire",
+        refuse("--nic %s: give a kind and a name, as in tap:pig0, packet:eth1, xdp:eth1 or pair:/tmp/wire",
                spec);
     if (!hosted_device_add(spec))
         refuse("--nic %s: at most %d nics can be given", spec, HOSTED_DEVICES_MAX);

@@ -63,12 +63,8 @@ static void e1000_write(const struct e1000 *self, uint32_t offset, uint32_t valu
 
 static const struct e1000_chip *e1000_chip_of(const struct arch_device *device)
 {
-    if (device->bus != ARCH_BUS_PCI || device->vendor != 0x8086)
-        return NULL;
-    for (unsigned i = 0; i < sizeof e1000_chips / sizeof e1000_chips[0]; i++)
-        if (e1000_chips[i].device == device->device)
-            return &e1000_chips[i];
-    return NULL;
+    return intel_chip(device, e1000_chips, sizeof e1000_chips / sizeof e1000_chips[0],
+                      sizeof e1000_chips[0]);
 }
 
 static bool e1000_match(const struct arch_device *device)

@@ -12,6 +12,21 @@ enum {
 
 #define INTEL_RAH_AV (1u << 31) /* address valid; 8254x 13.5.3, 82599 8.2.3.7.9 */
 
+const void *intel_chip(const struct arch_device *device, const void *rows, size_t count,
+                       size_t row_bytes)
+{
+    if (device->bus != ARCH_BUS_PCI || device->vendor != 0x8086)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *row = (const uint8_t *)rows + i * row_bytes;
+        uint16_t id;
+        memcpy(&id, row, sizeof id);
+        if (id == device->device)
+            return row;
+    }
+    return NULL;
+}
+
 int intel_open(struct intel_device *device, struct nic *nic, const char *chip)
 {
     const struct arch_device *at = nic->device;

@@ -28,6 +28,10 @@ static inline void intel_change(const struct intel_device *device, uint32_t offs
     intel_write(device, offset, (intel_read(device, offset) & ~clear) | set);
 }
 
+/* The row of a driver's table for this device, or NULL. Rows begin with the PCI device id. */
+const void *intel_chip(const struct arch_device *device, const void *rows, size_t count,
+                       size_t row_bytes);
+
 /* Maps region 0, the registers, and lets the device reach memory. Errors are logged. */
 int intel_open(struct intel_device *device, struct nic *nic, const char *chip);
 

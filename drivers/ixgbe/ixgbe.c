@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "drivers/ixgbe/ids.h"
 #include "drivers/ixgbe/ixgbe_parts.h"
 #include "kernel/core.h"
 
@@ -12,27 +13,9 @@ enum {
     IXGBE_STUCK_MS = 2000,     /* more than a full packet buffer takes at 100 Mb/s */
 };
 
-/* Ids: the datasheets' and "pci.ids". X520 are cards with an 82599. */
-static const struct ixgbe_chip ixgbe_chips[] = {{0x10fb, IXGBE_SFP, "82599 SFP+"},
-                                                {0x1507, IXGBE_SFP, "82599 SFP+ EM"},
-                                                {0x1529, IXGBE_SFP, "82599 SFP+ FCoE"},
-                                                {0x154a, IXGBE_SFP, "X520-4"},
-                                                {0x154d, IXGBE_SFP, "82599 SFP+ SF2"},
-                                                {0x1557, IXGBE_SFP, "82599EN SFP+"},
-                                                {0x10f7, IXGBE_BACKPLANE, "82599 KX4"},
-                                                {0x10f8, IXGBE_BACKPLANE, "82599 backplane"},
-                                                {0x10f9, IXGBE_BACKPLANE, "82599 CX4"},
-                                                {0x10fc, IXGBE_BACKPLANE, "82599 XAUI"},
-                                                {0x1514, IXGBE_BACKPLANE, "82599 KX4 mezzanine"},
-                                                {0x1517, IXGBE_BACKPLANE, "82599 KR"},
-                                                {0x152a, IXGBE_BACKPLANE, "82599 backplane FCoE"},
-                                                {0x1528, IXGBE_COPPER, "X540-AT2"},
-                                                {0x1560, IXGBE_COPPER, "X540-AT1"},
-                                                {0x1563, IXGBE_UNKNOWN, "X550-AT2"},
-                                                {0x15d1, IXGBE_UNKNOWN, "X550-AT"},
-                                                {0x15ac, IXGBE_UNKNOWN, "X552 SFP+"},
-                                                {0x15ad, IXGBE_UNKNOWN, "X557-AT"},
-                                                {0x15ce, IXGBE_UNKNOWN, "X553 SFP+"}};
+static const struct ixgbe_chip ixgbe_chips[] = {
+#define IXGBE_CHIP(device, media, name) {device, IXGBE_##media, name},
+    IXGBE_IDS(IXGBE_CHIP)};
 
 /* Advanced descriptors (DS 7.1.6.2, 7.2.3.2.4). The FCS and the padding are the device's to add.
  * Nothing is offloaded: what the kernel sends has its checksums, updated rather than summed up. */
@@ -62,12 +45,8 @@ static const struct {
 
 static const struct ixgbe_chip *ixgbe_chip_of(const struct arch_device *device)
 {
-    if (device->bus != ARCH_BUS_PCI || device->vendor != 0x8086)
-        return NULL;
-    for (unsigned i = 0; i < sizeof ixgbe_chips / sizeof ixgbe_chips[0]; i++)
-        if (ixgbe_chips[i].device == device->device)
-            return &ixgbe_chips[i];
-    return NULL;
+    return intel_chip(device, ixgbe_chips, sizeof ixgbe_chips / sizeof ixgbe_chips[0],
+                      sizeof ixgbe_chips[0]);
 }
 
 static bool ixgbe_match(const struct arch_device *device)
@@ -167,9 +146,6 @@ static int ixgbe_probe(struct nic *nic, const struct arch_device *device)
     if ((error = ixgbe_create_pairs(nic, self)) < 0 || (error = ixgbe_up(nic, self)) < 0)
         return error;
     ixgbe_count_start(nic, self);
-    uint32_t links = ixgbe_read(self, IXGBE_LINKS);
-    nic->link_up = links & IXGBE_LINKS_UP;
-    nic->speed_mbps = ixgbe_link_speed_mbps(links);
     ixgbe_set_causes(self);
     nic->interrupts_work = nic->link_interrupts =
         arch_interrupt_attach(device, event_post, nic->event) == 0;
@@ -195,9 +171,7 @@ static unsigned ixgbe_receive(struct nic *nic, struct frame **frames, unsigned m
     for (unsigned i = 0; i < self->pairs; i++) {
         struct intel_ring *ring = &self->pair[self->turn].receive;
         self->turn = self->turn + 1 < self->pairs ? self->turn + 1 : 0;
-        unsigned count = 0;
-        if (intel_received(ring, &ixgbe_format))
-            count = ixgbe_take(nic, ring, frames, max);
+        unsigned count = ixgbe_take(nic, ring, frames, max);
         if (count)
             return count;
     }

@@ -52,17 +52,12 @@ void ixgbe_link_start(struct ixgbe *self)
     }
 }
 
-uint32_t ixgbe_link_speed_mbps(uint32_t links)
-{
-    static const uint16_t speed_mbps[4] = {0, 100, 1000, 10000};
-    return speed_mbps[IXGBE_LINKS_SPEED(links)];
-}
-
 void ixgbe_link_follow(struct ixgbe *self)
 {
+    static const uint16_t speed_mbps[4] = {0, 100, 1000, 10000};
     uint32_t links = ixgbe_read(self, IXGBE_LINKS);
     bool up = links & IXGBE_LINKS_UP;
-    nic_link(self->device.nic, up, ixgbe_link_speed_mbps(links));
+    nic_link(self->device.nic, up, speed_mbps[IXGBE_LINKS_SPEED(links)]);
     if (up || self->module_known || self->chip->media != IXGBE_SFP)
         return;
     uint64_t now_ns = arch_clock_ns();

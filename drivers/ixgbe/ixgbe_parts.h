@@ -67,7 +67,6 @@ void ixgbe_link_start(struct ixgbe *self);
 
 /* Tells the nic about the link; looks for a module where none was. */
 void ixgbe_link_follow(struct ixgbe *self);
-uint32_t ixgbe_link_speed_mbps(uint32_t links);
 
 /* ---- ixgbe_start.c ---- */
 

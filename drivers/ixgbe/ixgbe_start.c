@@ -10,33 +10,19 @@ enum {
 };
 
 /* The key of Microsoft's verification suite ("Verifying the RSS Hash Calculation"), so that hashes
- * can be compared with the vectors published there. */
-static const uint8_t ixgbe_rss_key[4 * IXGBE_RSSRK_WORDS] = {
-    0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
-    0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
-    0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
+ * can be compared with the vectors published there. First byte lowest. */
+static const uint32_t ixgbe_rss_key[IXGBE_RSSRK_WORDS] = {
+    0xda565a6d, 0xc20e5b25, 0x3d256741, 0xb08fa343, 0xcb2bcad0,
+    0xb4307bae, 0xa32dcb77, 0x0cf23080, 0x3bb7426a, 0xfa01acbe,
 };
 
-/* DS 4.6.7: tables are written before the receiver is on, as their memories come up with anything.
- * DS 4.6.3.2, 3.7.7: no flow control; pause frames would let one stalled receiver stall its peers,
- * and what finds no room is counted instead (RXMPC, QPRDC). DS 4.6.11.3.4: one packet buffer. */
+/* No flow control (DS 3.7.7): pause frames would let one stalled receiver stall its peers, and what
+ * finds no room is counted instead (RXMPC, QPRDC). */
 static const struct {
     uint32_t offset, words;
-} ixgbe_zeroed[] = {{IXGBE_MPSAR, IXGBE_MPSAR_WORDS},
-                    {IXGBE_PFUTA, IXGBE_PFUTA_WORDS},
-                    {IXGBE_VFTA, IXGBE_VFTA_WORDS},
-                    {IXGBE_FTQF, IXGBE_FTQF_ENTRIES},
-                    {IXGBE_PFVLVF, 64},
-                    {IXGBE_PFVLVFB, 128},
-                    {IXGBE_MFLCN, 1},
-                    {IXGBE_FCCFG, 1},
-                    {IXGBE_FCTTV, 4},
-                    {IXGBE_FCRTL, 8},
-                    {IXGBE_FCRTV, 1},
-                    {IXGBE_RXPBSIZE + 4, 7},
-                    {IXGBE_TXPBSIZE + 4, 7},
-                    {IXGBE_TXPBTHRESH + 4, 7},
-                    {IXGBE_MTQC, 1}};
+} ixgbe_zeroed[] = {
+#define IXGBE_ZERO(offset, words) {offset, words},
+    IXGBE_ZEROED(IXGBE_ZERO)};
 
 /* ---- filters, DS 7.1.1 ----------------------------------------------------------------------- */
 
@@ -91,21 +77,15 @@ static void ixgbe_set_filters(const struct ixgbe *self)
 /* DS 7.1.2.8: flows are told apart by addresses and ports, and keep to a queue by their hash. */
 static void ixgbe_set_rss(const struct ixgbe *self)
 {
-    for (unsigned i = 0; i < IXGBE_RSSRK_WORDS; i++) {
-        const uint8_t *key = ixgbe_rss_key + 4 * i;
-        ixgbe_write(self, IXGBE_RSSRK + 4 * i,
-                    key[0] | key[1] << 8 | key[2] << 16 | (uint32_t)key[3] << 24);
-    }
+    for (unsigned i = 0; i < IXGBE_RSSRK_WORDS; i++)
+        ixgbe_write(self, IXGBE_RSSRK + 4 * i, ixgbe_rss_key[i]);
     for (unsigned i = 0; i < IXGBE_RETA_WORDS; i++) {
         uint32_t entries = 0;
         for (unsigned n = 0; n < 4; n++)
             entries |= (4 * i + n) % self->pairs << 8 * n;
         ixgbe_write(self, IXGBE_RETA + 4 * i, entries);
     }
-    ixgbe_write(self, IXGBE_MRQC,
-                IXGBE_MRQC_RSS | IXGBE_MRQC_HASH_IPV4 | IXGBE_MRQC_HASH_TCP_IPV4 |
-                    IXGBE_MRQC_HASH_UDP_IPV4 | IXGBE_MRQC_HASH_IPV6 | IXGBE_MRQC_HASH_TCP_IPV6 |
-                    IXGBE_MRQC_HASH_UDP_IPV6);
+    ixgbe_write(self, IXGBE_MRQC, IXGBE_MRQC_RSS | IXGBE_MRQC_HASH_ALL);
 }
 
 /* ---- receive --------------------------------------------------------------------------------- */

@@ -248,6 +248,25 @@
     X(DCA_RXCTRL_82598, 0x02200, 16, 4, RW, 0x0000a200, 0xffffffff, "8.2.3.11.1",                  \
       "DCA_RXCTRL of the first 16, likewise")
 
+/* Arrays that software zeroes before the device is used (4.6.7, 4.6.11.3.4): memories that come up
+ * with anything, flow control, and packet buffers other than the first. X(first, how many) */
+#define IXGBE_ZEROED(X)                                                                            \
+    X(IXGBE_MPSAR, 256)                                                                            \
+    X(IXGBE_PFUTA, 128)                                                                            \
+    X(IXGBE_VFTA, 128)                                                                             \
+    X(IXGBE_FTQF, 128)                                                                             \
+    X(IXGBE_PFVLVF, 64)                                                                            \
+    X(IXGBE_PFVLVFB, 128)                                                                          \
+    X(IXGBE_MFLCN, 1)                                                                              \
+    X(IXGBE_FCCFG, 1)                                                                              \
+    X(IXGBE_FCTTV, 4)                                                                              \
+    X(IXGBE_FCRTL, 8)                                                                              \
+    X(IXGBE_FCRTV, 1)                                                                              \
+    X(IXGBE_RXPBSIZE + 4, 7)                                                                       \
+    X(IXGBE_TXPBSIZE + 4, 7)                                                                       \
+    X(IXGBE_TXPBTHRESH + 4, 7)                                                                     \
+    X(IXGBE_MTQC, 1)
+
 enum ixgbe_register {
 #define IXGBE_REGISTER_ENUM(name, offset, count, stride, access, reset, writable, section, help)   \
     IXGBE_##name = (offset),
@@ -351,6 +370,7 @@ enum {
 #define IXGBE_MRQC_HASH_TCP_IPV6 (1u << 21)
 #define IXGBE_MRQC_HASH_UDP_IPV4 (1u << 22)
 #define IXGBE_MRQC_HASH_UDP_IPV6 (1u << 23)
+#define IXGBE_MRQC_HASH_ALL      (0xf3u << 16) /* those above */
 
 #define IXGBE_FTQF_ENABLE (1u << 31)
 

@@ -4,6 +4,7 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -287,6 +288,22 @@ bool linux_follow_link(struct nic *nic, const char *interface)
     if (up != nic->link_up)
         nic_link(nic, up, up ? linux_speed_mbps(interface) : 0);
     return true;
+}
+
+int linux_identify(struct nic *nic, const char *interface)
+{
+    struct ifreq request = linux_request(interface);
+    int index = (int)if_nametoindex(interface);
+    if (index == 0 || !linux_ask(SIOCGIFHWADDR, &request)) {
+        nic_log(nic, LOG_ERROR, "no interface %s; `ip link` lists those there are", interface);
+        return ERR_NOT_FOUND;
+    }
+    if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER) {
+        nic_log(nic, LOG_ERROR, "%s is not an Ethernet interface; give another", interface);
+        return ERR_UNSUPPORTED;
+    }
+    memcpy(nic->mac, request.ifr_hwaddr.sa_data, sizeof(nic->mac));
+    return index;
 }
 
 void linux_describe(struct nic *nic, const char *interface)

@@ -80,6 +80,9 @@ unsigned linux_send(struct nic *nic, struct linux_sender *sender, struct frame *
 /* The link of a Linux interface, to the kernel. False: there is no interface of that name. */
 bool linux_follow_link(struct nic *nic, const char *interface);
 
+/* Takes the address of an Ethernet interface for ours; its index, or an error, logged. */
+int linux_identify(struct nic *nic, const char *interface);
+
 /* Fills in mtu, link_up and speed_mbps at probe. */
 void linux_describe(struct nic *nic, const char *interface);
 

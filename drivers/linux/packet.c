@@ -15,7 +15,6 @@
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -24,6 +23,7 @@
 
 #include "common.h"
 #include "linux.h"
+#include "members.h"
 #include "wire/ipv4.h"
 
 enum {
@@ -36,12 +36,6 @@ enum {
 _Static_assert(BLOCK_BYTES % SLOT_BYTES == 0,
                "slots lie without gaps, so that the ring is an array");
 
-/* What our receiving socket asks its interface to receive beside what Linux wants. */
-struct packet_members {
-    unsigned count;
-    struct packet_mreq member[2 + NIC_STATIONS_MAX];
-};
-
 struct packet {
     struct linux_nic linux_nic;
     struct linux_sender sender;
@@ -49,7 +43,7 @@ struct packet {
     unsigned head; /* the slot Linux fills next that we have not seen full */
     int interface; /* its index, which outlives a renaming */
     bool too_long_said;
-    struct packet_members members;
+    struct linux_members members;
 };
 
 static bool packet_match(const struct arch_device *device)
@@ -114,31 +108,12 @@ static void packet_close(struct packet *packet, int fd)
         close(fd);
 }
 
-/* Finds the interface and takes its address for ours. */
-static int packet_identify(struct nic *nic, struct packet *packet, int fd)
-{
-    const char *name = packet->linux_nic.name;
-    struct ifreq request;
-    memset(&request, 0, sizeof(request));
-    snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-    packet->interface = (int)if_nametoindex(name);
-    if (packet->interface == 0 || ioctl(fd, SIOCGIFHWADDR, &request) != 0) {
-        nic_log(nic, LOG_ERROR, "no interface %s; `ip link` lists those there are", name);
-        return ERR_NOT_FOUND;
-    }
-    if (request.ifr_hwaddr.sa_family != ARPHRD_ETHER) {
-        nic_log(nic, LOG_ERROR, "%s is not an Ethernet interface; give another", name);
-        return ERR_UNSUPPORTED;
-    }
-    memcpy(nic->mac, request.ifr_hwaddr.sa_data, sizeof(nic->mac));
-    return 0;
-}
-
 static int packet_open(struct nic *nic, struct packet *packet, int fd)
 {
-    int error = packet_identify(nic, packet, fd);
+    int error = linux_identify(nic, packet->linux_nic.name);
     if (error < 0)
         return error;
+    packet->interface = error;
     int sending = packet->sender.fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     if (sending < 0 || !packet_bind(sending, packet->interface, 0))
         return packet_refused(nic, "sending socket", errno);
@@ -148,9 +123,8 @@ static int packet_open(struct nic *nic, struct packet *packet, int fd)
     return error < 0 ? error : linux_start(nic, fd, 0);
 }
 
-static int packet_probe(struct nic *nic, const struct arch_device *device)
+int linux_packet_start(struct nic *nic, const char *name)
 {
-    const char *name = linux_name(device, "packet");
     struct packet *packet = linux_state(nic, sizeof(*packet), name);
     if (!packet)
         return ERR_NO_MEMORY;
@@ -166,6 +140,11 @@ static int packet_probe(struct nic *nic, const struct arch_device *device)
     }
     linux_describe(nic, name);
     return 0;
+}
+
+static int packet_probe(struct nic *nic, const struct arch_device *device)
+{
+    return linux_packet_start(nic, linux_name(device, "packet"));
 }
 
 /* ---- receiving ----------------------------------------------------------------------------- */
@@ -243,48 +222,12 @@ static unsigned packet_receive(struct nic *nic, struct frame **frames, unsigned 
 
 /* ---- what is received ----------------------------------------------------------------------- */
 
-static void packet_member_add(struct packet_members *members, int interface, uint16_t type,
-                              const uint8_t *address)
-{
-    struct packet_mreq *member = &members->member[members->count++];
-    *member = (struct packet_mreq){.mr_ifindex = interface, .mr_type = type};
-    if (address) {
-        member->mr_alen = ETH_ALEN;
-        memcpy(member->mr_address, address, ETH_ALEN);
-    }
-}
-
-static void packet_leave(int fd, const struct packet_members *members)
-{
-    for (unsigned i = 0; i < members->count; i++)
-        packet_option(fd, PACKET_DROP_MEMBERSHIP, &members->member[i], sizeof(members->member[i]));
-}
-
-/* Linux counts memberships: what the last filter had too may be joined before that is left, and so
- * is received all the time. */
 static int packet_filter(struct nic *nic, const struct nic_filter *filter)
 {
     struct packet *packet = nic->driver_state;
-    struct packet_members next = {.count = 0};
-    int fd = packet->linux_nic.fd;
-    if (fd < 0)
+    if (packet->linux_nic.fd < 0)
         return ERR_NOT_FOUND;
-    if (filter->promiscuous)
-        packet_member_add(&next, packet->interface, PACKET_MR_PROMISC, NULL);
-    if (filter->all_multicast)
-        packet_member_add(&next, packet->interface, PACKET_MR_ALLMULTI, NULL);
-    for (unsigned i = 0; i < filter->stations; i++)
-        packet_member_add(&next, packet->interface, PACKET_MR_UNICAST, filter->station[i]);
-    for (unsigned i = 0; i < next.count; i++)
-        if (!packet_option(fd, PACKET_ADD_MEMBERSHIP, &next.member[i], sizeof(next.member[i]))) {
-            int error = linux_error(errno);
-            next.count = i;
-            packet_leave(fd, &next);
-            return error;
-        }
-    packet_leave(fd, &packet->members);
-    packet->members = next;
-    return 0;
+    return linux_members_set(&packet->members, packet->linux_nic.fd, packet->interface, filter);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------ */

@@ -48,6 +48,30 @@ static inline void eth_copy(uint8_t to[ETH_ADDRESS_LENGTH], const uint8_t from[E
     memcpy(to, from, ETH_ADDRESS_LENGTH);
 }
 
+/* Eight bytes, or four, as one number, to be compared under a mask. */
+static inline uint64_t eth_load8(const void *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+static inline uint32_t eth_load4(const void *at)
+{
+    uint32_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* Whether the frame's first eight bytes, loaded by eth_load8, say that it is to the address whose
+ * bytes `to` begins with (loaded likewise), and from a station: not from a group. */
+static inline bool eth_is_plain(uint64_t frame, uint64_t to)
+{
+    static const uint8_t mask[8] = {255, 255, 255, 255, 255, 255, 1, 0};
+    static const uint8_t address[8] = {255, 255, 255, 255, 255, 255, 0, 0};
+    return (frame & eth_load8(mask)) == (to & eth_load8(address));
+}
+
 /* Back to where it came from, from `mac`. */
 static inline void eth_reply(struct eth_header *eth, const uint8_t mac[ETH_ADDRESS_LENGTH])
 {

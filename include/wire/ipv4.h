@@ -88,7 +88,7 @@ static inline uint64_t checksum_add(uint64_t sum, const void *data, size_t bytes
 static inline uint64_t checksum_ipv4_header(const struct ipv4_header *ip)
 {
     const uint8_t *at = (const uint8_t *)ip;
-    return checksum_word(checksum_word(checksum_load(at), checksum_load(at + 8)), ip->to.raw);
+    return checksum_word(checksum_word(ip->to.raw, checksum_load(at + 8)), checksum_load(at));
 }
 
 /* Folds a partial sum to 16 bits, not complemented. A good packet, its checksum included, folds to
@@ -100,6 +100,15 @@ static inline uint16_t checksum_fold(uint64_t sum)
     uint32_t half = (uint32_t)(sum >> 32);
     half += half << 16 | half >> 16;
     return (uint16_t)(half >> 16);
+}
+
+/* Whether a partial sum folds to 0xffff: a good packet's does. That is, whether 2^16 - 1 divides it
+ * and it is not 0. A multiple of an odd number, times its inverse modulo 2^64, is the quotient, and
+ * the quotients are exactly the numbers up to the largest one: a multiplication and a comparison. */
+static inline bool checksum_good(uint64_t sum)
+{
+    const uint64_t quotient_max = UINT64_MAX / 0xffff, inverse = -quotient_max;
+    return sum * inverse - 1 < quotient_max;
 }
 
 static inline be16_t checksum_finish(uint64_t sum)

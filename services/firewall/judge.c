@@ -365,9 +365,8 @@ static __attribute__((noinline)) uint64_t judge_received(struct service_self *se
         struct frame *frame = batch->frame[i];
         uint8_t direction = PIGLET_DIRECTION_IN, out = RULES_NIC_NONE;
         if (frame->kind == FRAME_FORWARD) {
-            const struct route *route = service_route(self, frame->route);
             direction = PIGLET_DIRECTION_FORWARD;
-            out = route->type == ROUTE_UNICAST ? route->nic : RULES_NIC_NONE;
+            out = frame->leaves_by == NIC_NOWHERE ? RULES_NIC_NONE : frame->leaves_by;
         }
         judge_add(&judging, frame, i, direction, frame->nic, out);
     }

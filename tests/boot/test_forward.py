@@ -7,6 +7,7 @@ import wires
 
 A, B = "10.0.0.1", "10.1.0.1"
 NEAR, FAR = "10.0.0.2", "10.1.0.2"  # Piglet's two sides
+MACHINES = (*wires.MACHINES, "hosted-xdp")
 SITE = {"words": f"ip={NEAR}/24@nic0 ip={FAR}/24@nic1 services=+forward",
         "hosts": ((f"{A}/24",), (f"{B}/24",))}
 FLOOD_COUNT = 3000

@@ -10,7 +10,7 @@ from lab.namespace import Namespace
 
 QEMU_MACHINES = ("q35-e1000", "pc-e1000", "q35-e1000e", "pc-e1000e", "q35-ixgbe")
 MACHINES = (*QEMU_MACHINES, "hosted-tap", "hosted-san")  # the last: a tap too, and sanitizers
-ALL_MACHINES = (*MACHINES, "hosted-packet")  # where the wire's kind matters
+ALL_MACHINES = (*MACHINES, "hosted-packet", "hosted-xdp")  # where the wire's kind matters
 DUMP_EVERY_S = 1
 ANSWER_TIMEOUT_S = 4
 LATE_REPLY_S = 2
@@ -164,32 +164,33 @@ class Site:
     def _start_hosted(self, words, devices):
         place = self.hosts[0].namespace if self.hosts else Namespace()
         self._spare = [] if self.hosts else [place]
-        kind = "packet" if self.name == "hosted-packet" else "tap"
-        if kind == "packet":
+        kind = {"hosted-packet": "packet", "hosted-xdp": "xdp"}.get(self.name, "tap")
+        if kind != "tap":
             place = Namespace()
             self._spare = [place]
         for i, host in enumerate(self.hosts):
             host.interface = f"wire{i}"
-            if kind == "packet":
+            if kind != "tap":
                 self._veth(place, host)
             else:  # all taps are where the process can open them; the others' hosts get theirs when it has
                 place.tap(host.interface, *(host.addresses if i == 0 else ()), persistent=True)
         nics = [f"{kind}:{host.interface}" for host in self.hosts] + list(devices)
         if self._before:
             self._before(self.host)
-        program = artefact("hosted-san" if self.name == "hosted-san" else "hosted", "piglet")
+        program = artefact("hosted-san" if self.name in ("hosted-san", "hosted-xdp") else "hosted", "piglet")
         self.piglet = machine.Hosted(program, words, nics, place, window=self.places.socket)
 
-    @staticmethod
-    def _veth(place, host):
+    def _veth(self, place, host):
         """A cable between the host and Piglet's namespace, whose own stack has no address and stays silent."""
         name = host.interface
         place.run(f"ip link add {name} type veth peer name {name} netns {host.namespace.path}")
         host.namespace.interface_up(name, *host.addresses)
         place.run(f"ip link set {name} arp off addrgenmode none up")
+        if self.name == "hosted-xdp":  # which is not told that a checksum is still to be filled in
+            host.namespace.run(f"ethtool -K {name} tx off")
 
     def _plug_moved(self):
-        if self.hosted and self.name != "hosted-packet":
+        if self.hosted and self.name not in ("hosted-packet", "hosted-xdp"):
             for host in self.hosts[1:]:
                 self.hosts[0].namespace.move(host.interface, host.namespace, *host.addresses)
 

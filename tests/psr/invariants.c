@@ -313,7 +313,7 @@ static const char *frames_wrong(const struct core *core, unsigned held)
 {
     unsigned queued = core->yielded.count + held;
     for (unsigned i = 0; i < core->nic_count; i++)
-        queued += core->nic[i].out.count;
+        queued += nic_out_count(&core->nic[i]);
     CHECK(core->frames.free_count + queued <= core->frames.total,
           "%u frames free and %u in use are more than %u", core->frames.free_count, queued,
           core->frames.total);

@@ -166,7 +166,7 @@ static void forward_03_errors(void **state)
     packet = packet_udp_to(PEER, 1, IP(8, 8, 8, 8), 2, 50);
     inject(core, 0, &packet);
     expect_error(core, "drop.ip-no-route", ICMP_UNREACHABLE, ICMP_UNREACHABLE_NET);
-    core->nic[1].mtu = 576;
+    core->nic[1].mtu = core->nic[1].carries = 576;
     packet = packet_udp_to(PEER, 1, PEER1, 2, 549);
     inject(core, 0, &packet);
     const uint16_t mtu = 576;

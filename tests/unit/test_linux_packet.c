@@ -1,5 +1,6 @@
-/* The packet driver's receive filter, by what Linux then asks of the interface: a tap in a network
- * of its own, where this computer allows one. */
+/* The drivers that share or take over an interface of Linux': the packet driver's receive filter, by
+ * what Linux then asks of the interface, and what xdp does where there is no AF_XDP. On a tap in a
+ * network of its own, where this computer allows one. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/if.h>
@@ -42,10 +43,9 @@ static int tap_alone(void)
     return tap;
 }
 
-/* A nic with a core that has just what the driver may touch. */
-static struct nic *nic_probed(void)
+/* A nic with a core that has just what a driver may touch. */
+static struct nic *nic_alone(const struct nic_driver *driver)
 {
-    static struct arch_device device = {.bus = ARCH_BUS_HOST, .host = "packet:pig0"};
     assert_int_equal(hosted_memory_start(MEMORY_BYTES), 0);
     struct core *core = arch_memory_take(sizeof(*core), FRAME_METADATA);
     struct nic *nic = &core->nic[3];
@@ -53,10 +53,17 @@ static struct nic *nic_probed(void)
     assert_int_equal(counter_registry_start(&core->counters), 0);
     assert_int_equal(frame_pool_start(&core->frames, FRAMES), 0);
     *nic = (struct nic){.index = 3, .name = "nic3", .core = core, .pool = &core->frames};
-    nic->driver = &linux_packet_driver;
+    nic->driver = driver;
+    nic->mtu = FRAME_LENGTH_MAX - 14;
     nic->count.tx_errors = nic_counter(nic, "tx_errors", "");
-    assert_int_equal(nic->driver->probe(nic, &device), 0);
     return nic;
+}
+
+static int probe(struct nic *nic, const char *host)
+{
+    const struct arch_device device = {.bus = ARCH_BUS_HOST, .host = host};
+    assert_true(nic->driver->match(&device));
+    return nic->driver->probe(nic, &device);
 }
 
 /* How often Linux is asked for all of pig0's frames ("promiscuity ") or groups ("allmulti "). */
@@ -89,7 +96,8 @@ static void packet_01_filter(void **state)
     int tap = tap_alone();
     if (tap < 0)
         skip();
-    struct nic *nic = nic_probed();
+    struct nic *nic = nic_alone(&linux_packet_driver);
+    assert_int_equal(probe(nic, "packet:pig0"), 0);
     assert_int_equal(asked("promiscuity "), 0);
     filter_to(nic, none, 0, 0);
     filter_to(nic, (struct nic_filter){.all_multicast = true}, 0, 1);
@@ -108,8 +116,65 @@ static void packet_01_filter(void **state)
     close(tap);
 }
 
+static void xdp_01_words(void **state)
+{
+    (void)state;
+    struct nic *nic = nic_alone(&linux_xdp_driver);
+    assert_int_equal(probe(nic, "xdp:pig0,fast"), ERR_INVALID);
+    assert_int_equal(probe(nic, "xdp:pig0,queues=9"), ERR_INVALID);
+    assert_int_equal(probe(nic, "xdp:pig0,queues=2x"), ERR_INVALID);
+    assert_int_equal(probe(nic, "xdp:pig0,"), ERR_INVALID);
+    assert_int_equal(probe(nic, "xdp:a-name-that-is-too-long"), ERR_NOT_FOUND);
+    assert_int_equal(probe(nic, "xdp:pig9,copy,busy,queues=2"), ERR_NOT_FOUND);
+    assert_int_equal(nic->pool->free_count, FRAMES);
+}
+
+/* No driver of a tap can do without copying. */
+static void xdp_02_falls_back_to_packet(void **state)
+{
+    (void)state;
+    int tap = tap_alone();
+    if (tap < 0)
+        skip();
+    struct nic *nic = nic_alone(&linux_xdp_driver);
+    assert_int_equal(probe(nic, "xdp:pig0,zerocopy"), 0);
+    assert_ptr_equal(nic->driver, &linux_packet_driver);
+    assert_int_equal(nic->pool->free_count, FRAMES);
+    struct nic_filter promiscuous = {.promiscuous = true};
+    filter_to(nic, promiscuous, 1, 0);
+    nic->driver->stop(nic);
+    close(tap);
+}
+
+static void xdp_03_gives_all_frames_back(void **state)
+{
+    (void)state;
+    int tap = tap_alone();
+    if (tap < 0)
+        skip();
+    struct nic *nic = nic_alone(&linux_xdp_driver);
+    assert_int_equal(probe(nic, "xdp:pig0,busy"), 0);
+    if (nic->driver == &linux_packet_driver)
+        skip(); /* this computer has no AF_XDP for us */
+    assert_int_equal(nic->pool->free_count, FRAMES - FRAMES / 4);
+    struct frame *frame = frame_alloc(nic->pool), *none[1];
+    frame->length = 60;
+    assert_int_equal(nic->driver->transmit(nic, &frame, 1), 1);
+    assert_int_equal(nic->driver->receive(nic, none, 1), 0);
+    nic->driver->stop(nic);
+    assert_int_equal(nic->pool->free_count, FRAMES);
+    assert_int_equal(nic->driver->receive(nic, none, 1), 0);
+    assert_int_equal(nic->driver->transmit(nic, &frame, 1), 0);
+    close(tap);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(packet_01_filter)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packet_01_filter),
+        cmocka_unit_test(xdp_01_words),
+        cmocka_unit_test(xdp_02_falls_back_to_packet),
+        cmocka_unit_test(xdp_03_gives_all_frames_back),
+    };
     return cmocka_run_group_tests_name("linux_packet", tests, NULL, NULL);
 }

@@ -12,16 +12,18 @@
 #include "drivers/ixgbe/registers.h"
 
 struct row {
-    const char *name, *section, *help;
+    const char *name;
+    uint32_t reset;
+    const char *section, *help;
 };
 
 static const struct row e1000_rows[] = {
-#define E1000_ROW(name, offset, count, stride, mode, section) {#name, section, ""},
+#define E1000_ROW(name, offset, count, stride, mode, section) {#name, 0, section, ""},
     E1000_REGISTERS(E1000_ROW)};
 
 static const struct row ixgbe_rows[] = {
 #define IXGBE_ROW(name, offset, count, stride, access, reset, writable, section, help)             \
-    {#name, section, help},
+    {#name, reset, section, help},
     IXGBE_REGISTERS(IXGBE_ROW)};
 
 struct regs {
@@ -29,7 +31,6 @@ struct regs {
     const struct piglet_nic_entry *nic;
     const char *name; /* the only ones wanted, or NULL */
     unsigned number, shown;
-    bool zeros; /* elements of arrays too that are 0 */
 };
 
 static struct row row_find(const char *driver, const char *name)
@@ -42,10 +43,10 @@ static struct row row_find(const char *driver, const char *name)
     for (size_t i = 0; i < count; i++)
         if (strcmp(rows[i].name, name) == 0)
             return rows[i];
-    return (struct row){name, "", ""};
+    return (struct row){name, 0, "", ""};
 }
 
-/* Of arrays only what is not 0, unless one of them was asked for by name. */
+/* Of arrays only what is not as after a reset, unless one of them was asked for by name. */
 static int regs_row(const void *entry, void *context)
 {
     const struct piglet_register_entry *at = entry;
@@ -53,9 +54,10 @@ static int regs_row(const void *entry, void *context)
     char name[sizeof at->name + 1], driver[sizeof regs->nic->driver + 1], text[64];
     text_clean(name, sizeof name, at->name, sizeof at->name);
     text_clean(driver, sizeof driver, regs->nic->driver, sizeof regs->nic->driver);
-    if (regs->name ? strcasecmp(name, regs->name) != 0 : at->count > 1 && at->value == 0)
-        return 0;
     struct row row = row_find(driver, name);
+    if (regs->name ? strcasecmp(name, regs->name) != 0
+                   : at->count > 1 && (at->value == 0 || at->value == row.reset))
+        return 0;
     struct output *output = &regs->output;
     regs->shown++;
     if (at->count > 1)
