@@ -22,14 +22,14 @@ DEFINES  = -DPIGLET_VERSION='"$(VERSION)"'
 # ---- sources: the same for every machine ---------------------------------------------------------
 
 KERNEL_SOURCES := $(sort $(wildcard kernel/*.c psr/*.c services/shaper/*.c services/firewall/*.c)) \
-	services/services.c services/arp.c services/echo.c services/forward.c services/icmp.c \
+	services/services.c services/arp.c services/echo.c services/forward.c services/icmp.c services/recorder.c \
 	services/dhcp/answer.c services/dhcp/dhcp.c services/dhcp/lease.c services/dhcp/message.c
 PCI_DRIVER_SOURCES := $(sort $(wildcard drivers/intel/*.c drivers/e1000/*.c drivers/ixgbe/*.c drivers/ivshmem/*.c))
 
 # `make V=1` shows commands.
 QUIET = $(if $(V),,@echo "  $(@F)";)
 
-.PHONY: all help packages run test unit check-boot fuzz bench check format clean soak
+.PHONY: all help packages run test unit check-boot fuzz bench contract-record check format clean soak
 all: x86_64 hosted tools
 
 include arch/x86_64/machine.mk
@@ -57,8 +57,8 @@ run: $(BUILD)/x86_64/piglet.elf $(BUILD)/tools/pigctl
 UNIT_SUITES = $(foreach suite,unit service psr client,--unit '$(BUILD)/test/$(suite)/test_*')
 
 # Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
-test: x86_64 hosted $(BUILD)/hosted-san/piglet tools tests $(BUILD)/test/live races fuzzers
-	@tests/run $(UNIT_SUITES) --race '$(BUILD)/race/*' --pytest tests/client --boot \
+test: x86_64 hosted $(BUILD)/hosted-san/piglet tools tests $(BUILD)/test/live races fuzzers $(CONTRACT_NEEDS)
+	@tests/run $(UNIT_SUITES) --race '$(BUILD)/race/*' --pytest tests/client --pytest tests/contract --boot \
 		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),30)
 
 # The quick part: a few seconds.
@@ -68,8 +68,8 @@ unit: tests
 fuzz: fuzzers
 	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),600)
 
-soak: x86_64 hosted races fuzzers
-	@tests/run --race '$(BUILD)/race/*' --race-seconds 600 --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds 3600
+soak: x86_64 hosted tools races fuzzers
+	@tests/run --race '$(BUILD)/race/*' --race tests/client/nftables.py --race-seconds 600 --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds 3600
 
 SOURCES_ALL = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
@@ -89,6 +89,7 @@ help:
 	@echo "make test    all tests; the last line says how many passed"
 	@echo "make unit    the quick part of them"
 	@echo "make bench   instructions per packet, start, size, idle, beside the budgets"
+	@echo "make contract-record   writes bench/contract.txt anew: instructions a frame, which \`make test\` holds us to"
 	@echo "make fuzz    the fuzzers for 10 minutes each (FUZZ_SECONDS=N); make soak: an hour each"
 	@echo "make check   clang and cppcheck over everything; make format: clang-format"
 	@echo "make docs    writes the reference of opcodes in docs/PSR.md from include/piglet/opcode.h"

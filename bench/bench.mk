@@ -10,15 +10,21 @@ $(BUILD)/bench/traffic: bench/traffic.c $(wildcard include/wire/*.h) | packages
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $<
 
+# What bench/contract counts with, and of.
+CONTRACT_NEEDS = $(BUILD)/x86_64/piglet.elf $(BUILD)/tools/pigctl $(BUILD)/bench/insn_plugin.so
+
+contract-record: $(CONTRACT_NEEDS)
+	@CC='$(CC)' bench/contract --build $(BUILD) --record
+
 BOUNCE_SOURCES = bench/bounce_main.c bench/bounce.c bench/measure.c
 
 $(BUILD)/bench/bounce: $(BOUNCE_SOURCES) bench/bounce.h bench/measure.h | packages
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(BOUNCE_SOURCES) -luring
 
-bench: $(BUILD)/x86_64/piglet.elf $(BUILD)/hosted/piglet $(BUILD)/bench/insn_plugin.so $(BUILD)/bench/traffic $(BUILD)/bench/requests $(BUILD)/bench/rules \
+bench: $(BUILD)/hosted/piglet $(CONTRACT_NEEDS) $(addprefix $(BUILD)/bench/,traffic requests rules path sender) \
 		$(BUILD)/tests/model/ixgbe-model
-	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/bench/rules_acl; fi
+	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/bench/rules_acl $(BUILD)/bench/sched; fi
 	@$(PYTHON) bench/run --build $(BUILD)
 
 $(BUILD)/bench/requests: bench/requests.c bench/bounce.c bench/measure.c $(wildcard bench/*.h) $(BUILD)/client/libpiglet.a | packages
@@ -33,6 +39,37 @@ $(BUILD)/bench/rules: bench/rules.c services/firewall/classifier.c services/fire
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -I. -o $@ $(filter %.c,$^)
 
+# DPDK's headers use what they call experimental of each other.
+$(BUILD)/bench/sched: bench/sched.c | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) -std=gnu11 -O2 -Wall -Wno-deprecated-declarations $$(pkg-config --cflags libdpdk) -o $@ $< $$(pkg-config --libs libdpdk)
+
+$(BUILD)/bench/sender: bench/sender.c $(wildcard include/wire/*.h) | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $<
+
 $(BUILD)/bench/rules_acl: bench/rules_acl.c $(RULES_SOURCES) $(RULES_HEADERS) | packages
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) -std=gnu11 -O2 -I. -Iinclude $$(pkg-config --cflags libdpdk) -o $@ $(filter %.c,$^) $$(pkg-config --libs libdpdk)
+
+# The kernel on the simulated machine without sanitizers, between nics in memory.
+BENCH_SIM_OBJECTS = $(filter-out %/tests/sim/drivers.o,$(SIM_SOURCES:%.c=$(BUILD)/bench/obj/%.o))
+
+$(BUILD)/bench/obj/%.o: %.c | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(CSTD) -O2 -g $(WARNINGS) $(INCLUDES) -Itests/sim $(DEFINES) -MMD -MP -c -o $@ $<
+
+$(BUILD)/bench/path: $(BUILD)/bench/obj/bench/path.o $(BENCH_SIM_OBJECTS)
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) -o $@ $^
+
+-include $(BENCH_SIM_OBJECTS:.o=.d) $(BUILD)/bench/obj/bench/path.d
+
+# UDP echo between namespaces: who asks, and the servers of Linux that Piglet's is measured against.
+$(BUILD)/bench/echo_client: bench/echo_client.c bench/measure.c bench/measure.h | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^)
+
+$(BUILD)/bench/echo_server: bench/echo_server.c bench/measure.c bench/measure.h | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) -lxdp -lbpf

@@ -8,7 +8,11 @@
  * begins, the instructions since the one before are charged to "working", unless that one came by
  * `nothing`. FILE is mapped, so that the bench can read it at any moment. With symbols ("ADDRESS
  * NAME" lines in order) there is a count for each function too, behind the totals. One virtual
- * processor only. */
+ * processor only.
+ *
+ * A gate stops the guest: while the bench has set `gate`, no turn beyond that number begins. QEMU goes on
+ * receiving meanwhile, so that the bench can say how many frames the next turn will find. Under
+ * -icount the guest's clock stands still then. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,21 +23,27 @@
 
 #include "qemu_plugin_api.h"
 
-enum { SYMBOLS_MAX = 4096 };
+enum {
+    SYMBOLS_MAX = 4096,
+    GATE_US = 50, /* between two looks at a gate that is shut */
+};
 
 /* What the bench reads: the layout of FILE. */
 struct counts {
     uint64_t working;       /* instructions of working turns */
     uint64_t turns_working; /* how many of those */
     uint64_t turns_empty;
-    uint64_t symbols;                /* how many of the following are in use */
+    _Atomic uint64_t held; /* the turn that waits at the gate; all counts are those before it */
+    _Atomic uint64_t gate; /* written by the bench: the last turn that may begin; 0: any */
+    uint64_t symbols;      /* how many of the following are in use */
     uint64_t by_symbol[SYMBOLS_MAX]; /* instructions of working turns, by function */
 };
 
 static struct {
     uint64_t turn, nothing; /* addresses */
     uint64_t executed;      /* since the turn began */
-    bool found_nothing, begun;
+    uint64_t begun;         /* turns, this one too */
+    bool found_nothing;
     unsigned symbols;
     uint64_t symbol[SYMBOLS_MAX]; /* where each begins */
     uint64_t in_turn[SYMBOLS_MAX];
@@ -41,6 +51,17 @@ static struct {
 } bench;
 
 int qemu_plugin_version = 1;
+
+/* The turn that is about to begin waits until it may. */
+static void gate_pass(struct counts *counts)
+{
+    bench.begun++;
+    while (counts->gate && bench.begun > counts->gate) {
+        counts->held = bench.begun;
+        usleep(GATE_US);
+    }
+    counts->held = 0;
+}
 
 static void turn_begins(unsigned vcpu, void *argument)
 {
@@ -57,7 +78,7 @@ static void turn_begins(unsigned vcpu, void *argument)
     memset(bench.in_turn, 0, bench.symbols * sizeof bench.in_turn[0]);
     bench.executed = 0;
     bench.found_nothing = false;
-    bench.begun = true;
+    gate_pass(counts);
 }
 
 static void nothing_found(unsigned vcpu, void *argument)

@@ -37,6 +37,8 @@ int chain_add(struct core *core, const struct service *service)
     chain_setting_defaults(self);
     self->wanted = service->on_by_default;
     self->count.frames = service_counter(self, "frames", "frames handed to the service");
+    self->count.passed = service_counter(self, "passed_on", "frames the service passed on");
+    self->count.dropped = service_counter(self, "drops", "frames the service dropped");
     self->count.time_ns = service_counter(self, "time_ns", "time spent in the service");
     return 0;
 }
@@ -89,7 +91,7 @@ int chain_service_load(struct service_self *self, const uint8_t *table, size_t b
         return ERR_UNSUPPORTED;
     if (bytes > self->service->table_max)
         return ERR_RANGE;
-    self->load_error_at = 0;
+    self->load_error_at = self->load_error_line = 0;
     self->loaded = self->former = false; /* whatever was in the spare half is gone */
     self->source[1].bytes = 0;
     int error = self->service->load(self, table, bytes);
@@ -102,12 +104,10 @@ int chain_service_load(struct service_self *self, const uint8_t *table, size_t b
 
 void chain_service_swap_back(struct service_self *self)
 {
-    char *text = self->source[0].text;
-    size_t bytes = self->source[0].bytes;
+    struct service_source former = self->source[0];
     self->service->swap(self);
     self->source[0] = self->source[1];
-    self->source[1].text = text;
-    self->source[1].bytes = bytes;
+    self->source[1] = former;
     self->loaded = !self->loaded;
     self->former = !self->former;
 }
@@ -117,6 +117,7 @@ int chain_service_swap(struct service_self *self, uint64_t load)
     if (load ? !self->loaded || load != self->loads : !self->former)
         return ERR_INVALID;
     chain_service_swap_back(self);
+    self->source[0].since = ++self->core->recorder.swaps;
     return 0;
 }
 
@@ -145,19 +146,23 @@ static void chain_call(struct service_self *self, chain_handler *handler, unsign
                        struct batch *batch)
 {
     struct core *core = self->core;
+    uint64_t drops = core->drops;
     core->running = self->service->name;
     if ((batch->kinds & ~kinds) == 0) {
         *self->count.frames += batch->count;
         handler(self, batch);
+        *self->count.passed += batch->count;
     } else {
         struct frame *store[BATCH_MAX];
         struct batch wanted = {.frame = store};
         chain_split(batch, &wanted, kinds);
         *self->count.frames += wanted.count;
         handler(self, &wanted);
+        *self->count.passed += wanted.count;
         for (unsigned i = 0; i < wanted.count; i++)
             batch_add(batch, wanted.frame[i]);
     }
+    *self->count.dropped += core->drops - drops;
     core_account(core, self->count.time_ns);
 }
 
@@ -228,6 +233,8 @@ void chain_flush(struct core *core)
             core->running = nic->name;
             if (__builtin_expect(nic->joined, 0))
                 clients_sent(core, nic, &batch);
+            if (__builtin_expect(core->recorder.all, 0))
+                recorder_note_all(&core->recorder, &batch, nic->name, core->now_ns);
             nic_send(core, nic, &batch);
             core_account(core, core->time_ns[PHASE_TRANSMIT]);
         }
@@ -301,8 +308,10 @@ static uint64_t service_timer_fire(struct timer *timer)
     struct service_self *self = service_timer->self;
     if (!self->running)
         return TIMER_NONE;
+    uint64_t drops = self->core->drops;
     self->core->running = self->service->name;
     uint64_t delay_us = self->service->timeout(self, service_timer);
+    *self->count.dropped += self->core->drops - drops;
     core_account(self->core, self->count.time_ns);
     return delay_us;
 }

@@ -56,6 +56,13 @@ struct clients;
 struct core;
 struct service;
 
+/* What a table was made from. */
+struct service_source {
+    char *text;
+    size_t bytes;
+    uint32_t since; /* recorder.swaps when it was put in force; swapping back leaves it */
+};
+
 /* One instance of a service. */
 struct service_self {
     struct core *core;
@@ -64,16 +71,16 @@ struct service_self {
     uint8_t index; /* in core->service, which is the order of the chains */
     bool wanted;   /* by configuration: run it once everything is there */
     bool running;
-    bool loaded;            /* a table is ready to be swapped in */
-    bool former;            /* the former one is, that the one in force took the place of */
-    uint32_t loads;         /* tables taken so far */
-    uint32_t load_error_at; /* byte of a table that load refused */
+    bool loaded;              /* a table is ready to be swapped in */
+    bool former;              /* the former one is, that the one in force took the place of */
+    uint32_t loads;           /* tables taken so far */
+    uint32_t load_error_at;   /* byte of a table that load refused, */
+    uint32_t load_error_line; /* and the line of its source that this is about; 0: not known */
+    struct service_source source[2]; /* of the table in force, and of the spare one */
     struct {
-        char *text; /* what the tables were made from: of the one in force, and of the spare one */
-        size_t bytes;
-    } source[2];
-    struct {
-        uint64_t *frames; /* handed to receive and transmit */
+        uint64_t *frames;  /* handed to receive and transmit; */
+        uint64_t *passed;  /* of them, those it passed on, */
+        uint64_t *dropped; /* and all it dropped, of its own and from timers too */
         uint64_t *time_ns;
     } count;
 };
@@ -108,6 +115,7 @@ struct core {
     uint16_t receive_kinds[SERVICES_MAX], transmit_kinds[SERVICES_MAX];
 
     uint64_t *drop;                 /* [DROP_REASON_COUNT] counters */
+    uint64_t drops;                 /* all of them */
     uint64_t *time_ns[PHASE_COUNT]; /* counters */
     uint64_t *turns, *turns_worked, *sleeps;
 
@@ -156,6 +164,7 @@ static inline void core_account(struct core *core, uint64_t *account)
 static inline void core_note_drop(struct core *core, const struct frame *frame, unsigned reason)
 {
     ++core->drop[reason];
+    ++core->drops;
     recorder_note(&core->recorder, frame, reason, core->running, core->now_ns);
 }
 

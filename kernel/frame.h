@@ -79,9 +79,9 @@ struct frame {
     uint32_t next_hop;   /* IPv4, host order; meant when kind is FRAME_FORWARD or FRAME_RESOLVE */
     uint8_t icmp_type;   /* meant when kind is FRAME_REJECTED */
     uint8_t icmp_code;
-    uint16_t icmp_value; /* e.g. the next hop's MTU */
-    uint16_t rule;       /* line of the firewall's rule that judged it; 0: none */
     uint8_t service;     /* index in the receive chain to go on from, while yielded or requeued */
+    uint16_t icmp_value; /* e.g. the next hop's MTU */
+    uint32_t line;       /* of the firewall's rule or shaper's class that judged it; 0: none */
     uint64_t dma;        /* the device's address of this struct */
     struct frame *next;  /* for whatever queue the owner keeps */
     uint64_t since_ns;   /* and since when it is in there */

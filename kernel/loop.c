@@ -43,6 +43,8 @@ static bool loop_receive(struct core *core)
         if (__builtin_expect(nic->joined, 0))
             clients_received(core, nic, &batch);
         classify(core, nic, &batch);
+        if (__builtin_expect(core->recorder.all, 0))
+            recorder_note_all(&core->recorder, &batch, nic->name, core->now_ns);
         core_account(core, core->time_ns[PHASE_RECEIVE]);
         chain_receive(core, &batch, 0);
         chain_flush(core);

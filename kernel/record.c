@@ -22,14 +22,27 @@ void recorder_note(struct recorder *recorder, const struct frame *frame, unsigne
     record->time_ns = now_ns;
     record->who = who;
     record->length = frame->length;
-    /* Only the firewall writes it: otherwise it is of some frame before. */
-    bool judged = reason >= DROP_FIREWALL_DROP && reason <= DROP_FIREWALL_STATE_FULL;
-    record->rule = judged ? frame->rule : 0;
+    /* Only those with tables write it: otherwise it is of some frame before. */
+    bool judged = (reason >= DROP_SHAPER_LIMIT && reason <= DROP_FIREWALL_STATE_FULL) ||
+                  (reason == DROP_NONE && frame->flags & FRAME_FORWARDED);
+    record->line = judged ? frame->line : 0;
+    record->swaps = recorder->swaps;
     record->nic = frame->nic;
     record->reason = (uint8_t)reason;
     record->outgoing = (frame->kind & FRAME_OUTGOING) != 0;
     record->kept = (uint8_t)kept;
     memcpy(record->bytes, frame->data, kept);
+}
+
+void recorder_note_all(struct recorder *recorder, const struct batch *batch, const char *who,
+                       uint64_t now_ns)
+{
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct frame *frame = batch->frame[i];
+        if (!(frame->kind & FRAME_OUTGOING))
+            frame->line = 0; /* of no rule yet */
+        recorder_note(recorder, frame, DROP_NONE, who, now_ns);
+    }
 }
 
 const struct record *recorder_find(const struct recorder *recorder, uint64_t number)

@@ -67,7 +67,7 @@ struct service_setting {
     }
 
 enum {
-    SERVICE_LINE_MAX = 96,   /* bytes of a line from show, its end included */
+    SERVICE_LINE_MAX = 152,  /* bytes of a line from show, its end included */
     SERVICE_SHOW_BUDGET = 64 /* entries that one call of show may look at */
 };
 
@@ -104,7 +104,7 @@ struct service {
      * service's header in include/piglet/ defines. load checks all of it (the bytes are the kernel's
      * own copy, and stay as they are until load returns) and builds what is needed in the spare
      * half of its memory; on an error nothing has changed, and self->load_error_at says which byte
-     * was wrong. swap puts the spare half in force and makes the former one the spare, so that
+     * was wrong, and load_error_line whose line in the source that is, where the table says so. swap puts the spare half in force and makes the former one the spare, so that
      * swapping again takes it back. Running or not. */
     size_t table_max; /* 0: the service takes none */
     int (*load)(struct service_self *self, const uint8_t *table, size_t bytes);
@@ -309,6 +309,12 @@ void service_address_state(struct service_self *self, uint32_t ip, enum address_
 static inline uint16_t service_ip_id(struct service_self *self)
 {
     return self->core->ip_id++;
+}
+
+/* Whether the flight recorder keeps what passes, too. */
+static inline void service_record_all(struct service_self *self, bool all)
+{
+    self->core->recorder.all = all;
 }
 
 /* ---- telling ------------------------------------------------------------------------------- */

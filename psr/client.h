@@ -239,6 +239,7 @@ struct clients {
     uint16_t port_next;
     uint8_t *table; /* a service's table while it is checked; NULL until the first one comes */
     size_t table_room;
+    uint32_t load_error_line; /* of the last Service_Load: struct service_self's */
     bool held; /* a module runs: its chains are certain only when all have succeeded */
     unsigned undo_count, undo_room;
     struct undo *undo, undo_own[UNDO_MAX];

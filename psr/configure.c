@@ -376,6 +376,7 @@ int op_service_load(struct client *client, struct call *call)
     const uint8_t *from = client->data + (size_t)memory->page * PIGLET_PAGE;
     memcpy(copy, from, bytes);
     int load = chain_service_load(self, copy, bytes);
+    clients->load_error_line = load < 0 ? self->load_error_line : 0;
     if (load < 0)
         return load;
     if (text_bytes)

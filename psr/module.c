@@ -92,7 +92,10 @@ static void module_chain_say(const struct client *client, const struct piglet_mo
     unsigned at = chain->root && chain->root <= count ? chain->root - 1u : 0;
     struct piglet_request request;
     memcpy(&request, &requests[at], sizeof request);
-    module_say(client->core, module, request.cookie,
+    uint64_t line = request.cookie;
+    if (request.opcode == PIGLET_OP_SERVICE_LOAD && client->core->clients->load_error_line)
+        line = client->core->clients->load_error_line;
+    module_say(client->core, module, line,
                request.opcode < PIGLET_OP_COUNT ? opcode_name[request.opcode] : "request",
                chain->error ? piglet_error_text(chain->error) : "its chain does not end");
 }

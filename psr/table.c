@@ -60,8 +60,12 @@ int op_service_list(struct client *client, struct call *call)
         entry = (struct piglet_service_entry){.number = (uint32_t)i,
                                               .running = self->running,
                                               .frames = *self->count.frames,
+                                              .passed = *self->count.passed,
+                                              .dropped = *self->count.dropped,
                                               .time_ns = *self->count.time_ns,
                                               .load_error_at = self->load_error_at,
+                                              .load_error_line = self->load_error_line,
+                                              .table_since = self->source[0].since,
                                               .next = (uint32_t)i + 1};
         text_put(entry.name, sizeof entry.name, self->service->name);
         text_put(entry.help, sizeof entry.help, self->service->help);
@@ -201,7 +205,8 @@ static void record_entry(struct piglet_record_entry *entry, const struct record 
     *entry = (struct piglet_record_entry){.number = number,
                                           .time_ns = record->time_ns,
                                           .length = record->length,
-                                          .rule = record->rule,
+                                          .line = record->line,
+                                          .swaps = record->swaps,
                                           .nic = record->nic,
                                           .outgoing = record->outgoing,
                                           .kept = record->kept,
@@ -291,8 +296,6 @@ int op_register_read(struct client *client, struct call *call)
     if (number >= core->nic_count || !nic_present(&core->nic[number]))
         return ERR_NOT_FOUND;
     struct nic *nic = &core->nic[number];
-    if (!nic->driver->registers)
-        return ERR_UNSUPPORTED;
     for (uint32_t at = (uint32_t)call->value[2]; !table_full(&table); at++) {
         if (!register_find(&entry, nic->driver, at))
             break;

@@ -90,7 +90,8 @@ struct piglet_firewall_header {
     /* For packets that no rule matches: enum piglet_verdict, and the code of a reject's error. */
     uint8_t verdict_in, verdict_out, verdict_forward;
     uint8_t icmp_reject;
-    uint32_t zero[10];
+    uint32_t line_in, line_out, line_forward; /* of these in the source, for people; 0: none */
+    uint32_t zero[7];
 };
 _Static_assert(sizeof(struct piglet_firewall_header) == 64, "ABI");
 

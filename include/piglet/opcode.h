@@ -231,8 +231,8 @@ enum piglet_want {
       ("system", "memory", "first", "offset"), READ, "nothing to undo", "32 entries",              \
       "RANGE: an offset that is no multiple of 8, or no room for one entry; BUSY: the memory "     \
       "is in a frameset",                                                                          \
-      "Writes struct piglet_record_entry for dropped frames from record `first` on, or the "       \
-      "oldest kept.")                                                                              \
+      "Writes struct piglet_record_entry for dropped frames, and while the service recorder runs " \
+      "for all others, from record `first` on, or the oldest kept.")                               \
     X(TABLE_READ, 37, "Table_Read", "bytes written", (SYSTEM, MEMORY, NUMBER, OPTION),             \
       ("system", "memory", "service", "from byte"), READ, "nothing to undo", "copying the text",   \
       "NOT_FOUND: no such service; UNSUPPORTED: it takes no table; BUSY: the memory is in a "      \
@@ -243,10 +243,10 @@ enum piglet_want {
       ("system", "memory", "nic << 32 | first", "offset"), CONFIG, "nothing to undo",              \
       "32 reads of the device",                                                                    \
       "RANGE: an offset that is no multiple of 8, or no room for one entry; BUSY: the memory "     \
-      "is in a frameset; NOT_FOUND: no such nic, or it failed its probe; UNSUPPORTED: its driver " \
-      "has no table of registers; DEVICE: the device is gone",                                     \
+      "is in a frameset; NOT_FOUND: no such nic, or it failed its probe; DEVICE: the device is "   \
+      "gone",                                                                                      \
       "Writes struct piglet_register_entry for the registers of a nic whose reading changes "      \
-      "nothing, from the `first` of them on.")
+      "nothing, from the `first` of them on; none where its driver lists none.")
 
 enum piglet_opcode {
 #define PIGLET_OPCODE_ENUM(name, number, ...) PIGLET_OP_##name = (number),

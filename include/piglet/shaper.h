@@ -81,7 +81,8 @@ struct piglet_shaper_class {
     uint32_t quantum;      /* 52: bytes of a flow's turn; and of the class's, at least FRAME_MAX */
     uint32_t limit_bytes;  /* 56: of frames queued, at least FRAME_MAX */
     uint32_t limit_frames; /* 60: at least 1 */
-    uint32_t reserved[2];
+    uint32_t line;         /* 64: of the class in its source, for people; 0: none */
+    uint32_t reserved;
 };
 
 /* Which fields of a match are meant. Addresses and ports always are: prefixes of length 0 and
@@ -103,7 +104,8 @@ struct piglet_shaper_match {
     uint16_t to_port_first, to_port_last;     /* 16, 18 */
     uint16_t class_index;                     /* 20: a class that is no parent */
     uint16_t flags;                           /* 22 */
-    uint32_t reserved[2];
+    uint32_t line;                            /* 24: of the match in its source; 0: none */
+    uint32_t reserved;
 };
 
 #ifndef __cplusplus

@@ -22,10 +22,13 @@ struct piglet_service_entry {
     char help[128];  /* its settings */
     uint32_t number; /* for Service_Start and the like: its place in the chains */
     uint32_t running;
-    uint64_t frames;
+    uint64_t frames;          /* it was handed */
+    uint64_t passed, dropped; /* of them, or, dropped later, of those it had kept */
     uint64_t time_ns;
     uint32_t next;
-    uint32_t load_error_at; /* byte of the table that Service_Load refused last */
+    uint32_t load_error_at;   /* byte of the table that Service_Load refused last */
+    uint32_t table_since;     /* tables put in force, of any service, up to its own; 0: none yet */
+    uint32_t load_error_line; /* in the table's source, of what that byte speaks of; 0: none */
 };
 
 /* A setting; with an empty key, whether the service runs: "on" or "off". Values are as
@@ -41,7 +44,7 @@ struct piglet_setting_entry {
 };
 
 struct piglet_text_entry {
-    char text[120];
+    char text[152];
     uint32_t next, reserved;
 };
 
@@ -90,7 +93,8 @@ struct piglet_client_entry {
     uint32_t next, waiting;
 };
 
-/* A frame that was dropped. */
+/* A frame that was dropped; or, while the service recorder runs, one that came or left, for the reason
+ * "none". */
 struct piglet_record_entry {
     uint64_t number; /* of the record, from 0, since the kernel started */
     uint64_t time_ns;
@@ -98,11 +102,14 @@ struct piglet_record_entry {
     char reason[24];   /* as in the counter drop.REASON */
     char sentence[88]; /* what that means */
     uint32_t length;   /* of the frame */
-    uint16_t rule;     /* line of the firewall's rule, where the firewall dropped it; 0: none */
+    uint32_t line;     /* in the source of the firewall's or shaper's table: the rule or class that
+                          decided; 0: none */
+    uint32_t swaps;    /* tables put in force before, of any service: below table_since, it was by
+                          another table */
     uint8_t nic;
     uint8_t outgoing; /* 1: it was on its way out by nic; 0: received by it */
     uint8_t kept;     /* how many of its bytes follow */
-    uint8_t reserved0[7];
+    uint8_t reserved0;
     uint8_t bytes[96];
     uint32_t next, reserved;
 };
@@ -130,9 +137,9 @@ struct piglet_status_entry {
 };
 
 PIGLET_ASSERT(sizeof(struct piglet_counter_entry) == 136, "counter entry");
-PIGLET_ASSERT(sizeof(struct piglet_service_entry) == 184, "service entry");
+PIGLET_ASSERT(sizeof(struct piglet_service_entry) == 208, "service entry");
 PIGLET_ASSERT(sizeof(struct piglet_setting_entry) == 200, "setting entry");
-PIGLET_ASSERT(sizeof(struct piglet_text_entry) == 128, "text entry");
+PIGLET_ASSERT(sizeof(struct piglet_text_entry) == 160, "text entry");
 PIGLET_ASSERT(sizeof(struct piglet_log_entry) == 192, "log entry");
 PIGLET_ASSERT(sizeof(struct piglet_nic_entry) == 144, "nic entry");
 PIGLET_ASSERT(sizeof(struct piglet_address_entry) == 24, "address entry");

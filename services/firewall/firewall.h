@@ -36,6 +36,7 @@ struct firewall_half {
 struct firewall {
     struct service_timer sweep;
     bool sweeping;
+    bool unseen;        /* packets passed that no flow followed */
     bool open, pick_up; /* settings, and so are these: */
     uint32_t half_open, log_rate;
     uint32_t opening_s, established_s, closing_s, closed_s, udp_s, stream_s, icmp_s, other_s;

@@ -175,8 +175,9 @@ static bool judge_adopt(struct firewall *firewall, struct flow *flow, uint32_t r
 {
     const struct firewall_action *action = &firewall->active->action[rule];
     flow_unlimit(firewall->flows, flow);
-    if (action->limit && !flow_limit(firewall->flows, flow, flow_side_of(flow, 0).ip,
-                                     action->limit_key, action->limit)) {
+    if (action->limit && flow->state != FLOW_TCP_CLOSED &&
+        !flow_limit(firewall->flows, flow, flow_side_of(flow, 0).ip, action->limit_key,
+                    action->limit)) {
         flow_end(firewall->flows, flow);
         return false;
     }
@@ -201,6 +202,7 @@ static enum verdict judge_begin(struct service_self *self, struct frame *frame,
     if (!judge_adopt(firewall, flow, judgement->rule))
         return service_drop_for(frame, DROP_FIREWALL_LIMIT);
     ++*firewall->count.begun;
+    flow_count(firewall->flows, flow, key->packet_bytes);
     if (!firewall->sweeping) {
         firewall->sweeping = true;
         service_timer_arm(self, &firewall->sweep, FIREWALL_SWEEP_US);
@@ -216,9 +218,10 @@ static enum verdict judge_rule(struct service_self *self, struct frame *frame,
     struct firewall_half *half = firewall->active;
     const struct firewall_action *action = &half->action[judgement->rule];
     bool flow_asked = judgement->question == QUESTION_FLOW;
-    frame->rule = (uint16_t)(action->line <= UINT16_MAX ? action->line : 0);
+    frame->line = 0;
     if (judgement->state == PIGLET_STATE_INVALID && judgement->rule >= half->rules)
         return service_drop_for(frame, DROP_FIREWALL_INVALID);
+    frame->line = action->line;
     half->count[judgement->rule].packets++;
     half->count[judgement->rule].bytes += judgement->packet.key.packet_bytes;
     if (action->actions & PIGLET_ACTION_LOG)
@@ -234,6 +237,8 @@ static enum verdict judge_rule(struct service_self *self, struct frame *frame,
         return judge_begin(self, frame, judgement);
     if (flow_asked && !judge_adopt(firewall, judgement->flow, judgement->rule))
         return service_drop_for(frame, DROP_FIREWALL_LIMIT);
+    if (judgement->flow)
+        flow_count(firewall->flows, judgement->flow, judgement->packet.key.packet_bytes);
     return VERDICT_PASS;
 }
 
@@ -244,11 +249,12 @@ static inline enum verdict judge_verdict(struct service_self *self, struct frame
     if (judgement->question != QUESTION_NONE)
         return judge_rule(self, frame, judgement);
     const struct flow *flow = judgement->flow;
-    frame->rule = 0;
+    frame->line = 0;
     if (flow->generation == firewall->generation && flow->flags & FLOW_COUNTED) {
         firewall->active->count[flow->rule].packets++;
         firewall->active->count[flow->rule].bytes += judgement->packet.key.packet_bytes;
     }
+    flow_count(firewall->flows, flow, judgement->packet.key.packet_bytes);
     return VERDICT_PASS;
 }
 
@@ -333,12 +339,14 @@ static enum ready judge_ready(struct service_self *self)
     if (__builtin_expect(!firewall->active || !firewall->active->loaded, 0))
         return firewall->open ? READY_OPEN : READY_CLOSED;
     firewall->flows->now = (uint32_t)(service_now_ns(self) >> FLOW_TICK_SHIFT);
+    if (__builtin_expect(firewall->active->flags & PIGLET_FIREWALL_STATELESS, 0))
+        firewall->unseen = true;
     return firewall->active->flags ? READY_SLOW : READY_LIVE;
 }
 
 static void judge_drop(struct service_self *self, struct frame *frame, enum drop_reason reason)
 {
-    frame->rule = 0;
+    frame->line = 0;
     service_drop(self, frame, reason);
 }
 

@@ -2,7 +2,7 @@
  * answered now, and TCP data inside the windows of an established connection, both judged by the
  * rules in force. Nearly all packets are one of these; the others go the long way, in judge.c.
  *
- * Cost: 95 instructions for UDP, 200 for TCP. */
+ * Cost: 105 instructions for UDP, 215 for TCP; eleven of them count what the flow moved. */
 #include "services/firewall/firewall.h"
 #include "wire/tcp.h"
 #include "wire/udp.h"
@@ -11,7 +11,7 @@
 
 /* True: it passes, and its flow has followed it. False: nothing changed, look closer. */
 static inline bool live_packet(struct firewall *firewall, const struct ipv4_header *ip,
-                               const uint8_t *l4, unsigned bytes)
+                               const uint8_t *l4, unsigned bytes, unsigned frame_bytes)
 {
     struct flow_table *flows = firewall->flows;
     unsigned least = ip->protocol == IPV4_UDP ? UDP_HEADER_LENGTH : TCP_HEADER_MIN;
@@ -42,6 +42,7 @@ static inline bool live_packet(struct firewall *firewall, const struct ipv4_head
         return false;
     }
     flow->deadline = flows->now + flows->timeout[flow->state];
+    flow_count(flows, flow, frame_bytes);
     return true;
 }
 
@@ -51,7 +52,7 @@ uint64_t firewall_live(struct firewall *firewall, struct frame *const *frame, un
     for (unsigned i = 0; i < count; i++) {
         const struct ipv4_header *ip = (const void *)(frame[i]->data + frame[i]->l3);
         bool live = live_packet(firewall, ip, frame[i]->data + frame[i]->l4,
-                                (unsigned)frame[i]->end - frame[i]->l4);
+                                (unsigned)frame[i]->end - frame[i]->l4, frame[i]->end);
         passed |= (uint64_t)live << i;
     }
     return passed;

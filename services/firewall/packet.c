@@ -44,7 +44,10 @@ static void packet_ends(struct flow_packet *packet, const struct ipv4_header *ip
     const struct icmp_header *icmp = (const struct icmp_header *)l4;
     if (ip->protocol == IPV4_ICMP) {
         packet->icmp_type = icmp->type;
-        packet->from_port = packet->to_port = be16_get(icmp->id);
+        /* The asker's alone, as hosts may ask each other with one id (that of Windows is always 1). */
+        bool reply = icmp->type == ICMP_ECHO_REPLY;
+        packet->from_port = reply ? 0 : be16_get(icmp->id);
+        packet->to_port = reply ? be16_get(icmp->id) : 0;
     } else {
         packet->from_port = be16_get(ports->from);
         packet->to_port = be16_get(ports->to);

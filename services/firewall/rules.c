@@ -63,7 +63,7 @@ static int rules_check_header(const struct piglet_firewall_header *header, size_
             verdict_forward);
     REQUIRE(rules_reject_code(PIGLET_VERDICT_REJECT, header->icmp_reject), piglet_firewall_header,
             icmp_reject);
-    REQUIRE(rules_zero(header->zero, 10), piglet_firewall_header, zero);
+    REQUIRE(rules_zero(header->zero, 7), piglet_firewall_header, zero);
     return ALL_GOOD;
 }
 
@@ -158,7 +158,7 @@ static int rules_check_program(const struct rules_table *table,
 
 int rules_check(const uint8_t *bytes, size_t length, struct rules_table *table, uint32_t *wrong_at)
 {
-    *wrong_at = 0;
+    *wrong_at = table->wrong_line = 0;
     if (length < sizeof *table->header)
         return ERR_INVALID;
     table->header = (const void *)bytes;
@@ -172,6 +172,7 @@ int rules_check(const uint8_t *bytes, size_t length, struct rules_table *table, 
     unsigned steps = 0;
     for (uint32_t i = 0; i < table->header->rule_count; i++) {
         const struct piglet_firewall_rule *rule = &table->rule[i];
+        table->wrong_line = rule->line;
         wrong = rules_check_rule(rule);
         if (wrong == ALL_GOOD && table->header->flags & PIGLET_FIREWALL_STATELESS && rule->limit)
             wrong = WRONG(piglet_firewall_rule, limit); /* of connections, which there are none */

@@ -52,6 +52,7 @@ struct rules_table {
     const struct piglet_firewall_header *header;
     const struct piglet_firewall_rule *rule;
     const struct piglet_bpf *bpf;
+    uint32_t wrong_line; /* of the rule that is wrong, in its source; 0: none, or not known */
 };
 
 /* Checks a table whole. ERR_INVALID, with *wrong_at the first byte of the field that is not as

@@ -145,8 +145,8 @@ struct flow *flow_find(struct flow_table *table, const struct flow_packet *packe
     if (!number)
         return NULL;
     /* A closed connection's ports may be used again at once (RFC 9293 3.10.7.4, TIME-WAIT). */
-    bool again = flow->state == FLOW_TCP_CLOSED &&
-                 (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN && packet->tcp;
+    const unsigned opening = packet->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN);
+    bool again = flow->state == FLOW_TCP_CLOSED && opening == TCP_SYN && packet->tcp;
     if (again || flow_later(table->now, flow->deadline)) {
         *table->expired += !again;
         flow_end(table, flow);
@@ -187,6 +187,15 @@ static bool flow_is_half_open(uint8_t state)
            state == FLOW_ICMP || state == FLOW_OTHER;
 }
 
+/* Whether a closed connection is over for its server, who has closed or reset it: it counts no more
+ * against its source. A reset of the source's own may be one that the server does not believe. */
+static bool flow_is_over(const struct flow *flow, const struct flow_packet *packet, bool reply)
+{
+    return flow->state == FLOW_TCP_CLOSED &&
+           ((flow->flags & FLOW_FIN_0 && flow->flags & FLOW_FIN_1) ||
+            (reply && packet->tcp_flags & TCP_RST));
+}
+
 bool flow_follow(struct flow_table *table, struct flow *flow, const struct flow_packet *packet,
                  bool reply)
 {
@@ -207,6 +216,8 @@ bool flow_follow(struct flow_table *table, struct flow *flow, const struct flow_
     default:
         if (!packet->tcp || !flow_tcp_follow(flow, packet, reply))
             return false;
+        if (flow_is_over(flow, packet, reply))
+            flow_unlimit(table, flow);
         break;
     }
     if (flow->flags & FLOW_HALF_OPEN && !flow_is_half_open(flow->state))
@@ -260,6 +271,8 @@ struct flow *flow_new(struct flow_table *table, const struct flow_packet *packet
                           .state = flow_first_state(packet),
                           .flags = key.from_high ? FLOW_BEGUN_BY_HIGH : 0};
     *chain = number;
+    table->moved[number] = (struct flow_moved){.frames = 0};
+    table->begun[number] = table->now;
     table->count++;
     table->changes++;
     if (packet->protocol == IPV4_TCP)

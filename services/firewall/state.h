@@ -87,6 +87,11 @@ struct flow_source {
     uint16_t next;
 };
 
+/* What a flow has moved, in both directions. Beside the flows, which fill their cache lines. */
+struct flow_moved {
+    uint64_t frames, bytes; /* from the Ethernet header on, without padding */
+};
+
 struct flow_table {
     uint32_t now; /* tick */
     uint32_t timeout[FLOW_STATES];
@@ -103,7 +108,16 @@ struct flow_table {
     uint16_t source_chain[1 << FLOW_CHAINS_BITS];
     struct flow_source source[FLOWS_MAX];
     struct flow flow[FLOWS_MAX] __attribute__((aligned(64)));
+    struct flow_moved moved[FLOWS_MAX];
+    uint32_t begun[FLOWS_MAX]; /* tick */
 };
+
+static inline void flow_count(struct flow_table *table, const struct flow *flow, uint32_t bytes)
+{
+    struct flow_moved *moved = &table->moved[flow - table->flow];
+    moved->frames++;
+    moved->bytes += bytes;
+}
 
 /* A packet as the table needs it. */
 struct flow_packet {

@@ -87,10 +87,10 @@ void flow_tcp_begin(struct flow *flow, const struct flow_packet *packet)
     flow->scale[0] = (uint8_t)(scale >= 0 ? scale : 0);
 }
 
-/* A SYN that is not the first of its flow. */
+/* A SYN that is not the first of its flow. One that was picked up is open for all we know. */
 static bool tcp_syn(struct flow *flow, const struct flow_packet *packet, bool reply)
 {
-    if (flow->state == FLOW_TCP_OPENING) {
+    if (flow->state == FLOW_TCP_OPENING && !(flow->flags & FLOW_LIBERAL)) {
         if (reply)
             return false;
         flow_tcp_begin(flow, packet); /* again, and perhaps with another number */
@@ -110,10 +110,10 @@ static bool tcp_syn_ack(struct flow *flow, const struct flow_packet *packet,
 {
     if (!reply)
         return false;
-    if (flow->state != FLOW_TCP_OPENING) /* again: it must be the same one, or is not believed */
-        return flow->state != FLOW_TCP_ANSWERED || segment->end == flow->side[1].end;
     if (flow->flags & FLOW_LIBERAL)
         return true;
+    if (flow->state != FLOW_TCP_OPENING) /* again: it must be the same one, or is not believed */
+        return flow->state != FLOW_TCP_ANSWERED || segment->end == flow->side[1].end;
     if (!tcp_answers(&flow->side[0], segment))
         return false;
     int scale = segment_scale(packet);
@@ -190,7 +190,7 @@ bool flow_tcp_follow(struct flow *flow, const struct flow_packet *packet, bool r
 {
     struct segment segment = segment_read(packet, flow->scale[reply]);
     struct flow_side *sender = &flow->side[reply], *receiver = &flow->side[!reply];
-    if ((segment.flags & (TCP_SYN | TCP_FIN)) == (TCP_SYN | TCP_FIN))
+    if (segment.flags & TCP_FIN && segment.flags & (TCP_SYN | TCP_RST))
         return false;
     switch (segment.flags & (TCP_SYN | TCP_ACK | TCP_RST)) {
     case TCP_SYN:

@@ -92,6 +92,7 @@ static void shaper_drop(struct service_self *self, struct shaper_queue *queue, s
                         enum drop_reason reason)
 {
     queue->dropped++;
+    frame->line = queue->class->line;
     service_drop(self, frame, reason);
 }
 

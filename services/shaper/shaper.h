@@ -91,6 +91,7 @@ struct shaper_class {
     uint64_t offers; /* and with regard to it: what the class above sees */
     uint32_t quantum, turn;
     uint32_t limit_bytes, limit_frames;
+    uint32_t line; /* in the table's source */
     uint32_t held; /* of a tree's top: frames in the whole tree */
     uint8_t nic, priority;
     uint8_t level; /* 0: has a queue; else above the highest of those below */

@@ -87,7 +87,7 @@ static int shaper_check_class(struct service_self *self, size_t at,
         REFUSE(limit_bytes, ERR_RANGE);
     if (from->limit_frames < 1 || from->limit_frames > PIGLET_SHAPER_LIMIT_FRAMES_MAX)
         REFUSE(limit_frames, ERR_RANGE);
-    if (from->reserved[0] || from->reserved[1])
+    if (from->reserved)
         REFUSE(reserved, ERR_INVALID);
     return shaper_check_rates(self, at, from);
 }
@@ -156,6 +156,7 @@ static int shaper_add_class(struct service_self *self, size_t at, struct shaper_
         .turn = from->quantum,
         .limit_bytes = from->limit_bytes,
         .limit_frames = from->limit_frames,
+        .line = from->line,
         .nic = from->nic,
         .priority = from->priority,
         .one_bucket = from->rate_bps == from->ceiling_bps,
@@ -228,7 +229,7 @@ static int shaper_check_match(struct service_self *self, size_t at, const struct
         REFUSE(class_index, ERR_NOT_FOUND);
     if (half->class[from->class_index].level)
         REFUSE(class_index, ERR_INVALID);
-    if (from->reserved[0] || from->reserved[1])
+    if (from->reserved)
         REFUSE(reserved, ERR_INVALID);
     return 0;
 }
@@ -334,15 +335,18 @@ static int shaper_read(struct service_self *self, struct shaper_half *half, cons
     for (unsigned i = 0; i < header->class_count && error == 0; i++) {
         memcpy(&class, table + classes_at + i * sizeof class, sizeof class);
         error = shaper_add_class(self, classes_at + i * sizeof class, half, &class);
+        self->load_error_line = error < 0 ? class.line : 0;
     }
     for (unsigned i = 0; i < header->class_count && error == 0; i++) {
         memcpy(&class, table + classes_at + i * sizeof class, sizeof class);
         error =
             shaper_add_default(self, classes_at + i * sizeof class, half, &half->class[i], &class);
+        self->load_error_line = error < 0 ? class.line : 0;
     }
     for (unsigned i = 0; i < header->match_count && error == 0; i++) {
         memcpy(&match, table + matches_at + i * sizeof match, sizeof match);
         error = shaper_add_match(self, matches_at + i * sizeof match, half, &match);
+        self->load_error_line = error < 0 ? match.line : 0;
     }
     return error;
 }

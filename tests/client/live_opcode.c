@@ -145,8 +145,7 @@ static const struct opcode_try {
     [PIGLET_OP_TABLE_READ] = {ROWS(PAGE, ROW(TABLE_READ, SYS, REF(1), NUM(LIVE_SHAPER))), 2, ANY,
                               ROWS(PAGE, ROW(TABLE_READ, SYS, REF(1), NUM(LIVE_ECHO))),
                               ERR_UNSUPPORTED},
-    /* What nics it runs with is not known, but that there are fewer than 99. */
-    [PIGLET_OP_REGISTER_READ] = {ROWS(PAGE), 1, ANY,
+    [PIGLET_OP_REGISTER_READ] = {ROWS(PAGE, ROW(REGISTER_READ, SYS, REF(1), NUM(0))), 2, ANY,
                                  ROWS(PAGE, ROW(REGISTER_READ, SYS, REF(1), NUM(99ull << 32))),
                                  ERR_NOT_FOUND},
     [PIGLET_OP_TIMER_START] = {ROWS(ROW(TIMER_START, FRESH, NUM(60000000), NUM(100))), 1, SOME,

@@ -371,8 +371,8 @@ def test_live_03_accept_and_drop(wire):
     wire.send(scapy.ICMP(id=5001, seq=1) / b"yes")
     wire.heard(lambda frame: scapy.ICMP in frame and frame[scapy.ICMP].type == 0 and frame[scapy.ICMP].id == 5001)
     row, line = wire.dropped(f"{PEER}:5001 > {PIGLET}:7 udp")
-    assert (row["by"], row["reason"], row["rule"]) == ("firewall", "firewall-drop", 6)
-    assert line.endswith("(firewall-drop), rule in line 6")
+    assert (row["by"], row["reason"], row["line"]) == ("firewall", "firewall-drop", 6)
+    assert line.endswith("(firewall-drop); site.conf:6: drop in udp destination port 7 count")
     assert not any(scapy.UDP in frame and frame[scapy.UDP].dport == 5001 for frame in wire.frames)
     apply(wire.site, BASE + "services start echo\n")
     wire.send(scapy.UDP(sport=5002, dport=7) / b"yes")
@@ -389,7 +389,7 @@ def test_live_04_reject(wire):
         wire.send(layer)
         wire.heard(lambda frame, port=layer.sport: scapy.ICMP in frame and (frame[scapy.ICMP].type, frame[scapy.ICMP].code) == (3, 13) and
                    struct.pack("!H", port) in bytes(frame[scapy.ICMP].payload))
-    assert [wire.dropped(f":{port} > ")[0]["rule"] for port in (5011, 5012, 5013)] == [4, 5, 6]
+    assert [wire.dropped(f":{port} > ")[0]["line"] for port in (5011, 5012, 5013)] == [4, 5, 6]
 
 
 def test_live_05_an_expression(wire):
@@ -398,7 +398,7 @@ def test_live_05_an_expression(wire):
     wire.send(scapy.UDP(sport=5022, dport=7) / b"yes", ttl=101)
     wire.heard(lambda frame: scapy.UDP in frame and frame[scapy.UDP].dport == 5022)
     row, line = wire.dropped(":5021 > ")
-    assert row["rule"] == 0 and "rule in line" not in line
+    assert row["line"] == 4 and line.endswith("; site.conf:4: default in drop")
 
 
 def test_live_06_a_limit(wire):
@@ -417,4 +417,4 @@ def test_live_07_every_packet(wire):
     wire.send(scapy.UDP(sport=5041, dport=7) / b"first")
     wire.heard(lambda frame: scapy.UDP in frame and frame[scapy.UDP].dport == 5041)
     wire.send(scapy.UDP(sport=5041, dport=7) / b"second")
-    assert wire.dropped(":5041 > ")[0]["rule"] == 5
+    assert wire.dropped(":5041 > ")[0]["line"] == 5

@@ -185,3 +185,19 @@ def test_boot_07_qemu_refuses_a_bad_file(tmp_path):
     done = subprocess.run([os.path.join(ROOT, "tools", "run-qemu"), "--config", str(tmp_path / "bad.conf")],
                           capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 1 and "bad.conf:1:15: services start: service is missing" in done.stderr
+
+
+def test_boot_08_a_refused_table_and_a_cut_file(tmp_path):
+    """The line of what only the kernel can find wrong is named; of a file that was cut, nothing is done."""
+    one_class = "services start shaper\nshaper {{\n  # fast\n  class link {} rate 10mbit\n  default link\n}}\n"
+    with booted(tmp_path, BASE + one_class.format("nic9")) as one:
+        assert shown(one) == ""
+        log = "\n".join(one.piglet.console.lines)
+        assert "module: 0.conf:5: Service_Load: no such thing" in log and "0.conf: refused, nothing of it is done" in log
+    (tmp_path / "whole.conf").write_text(BASE + one_class.format("nic0"))
+    subprocess.run([PIGCTL, "compile", "whole.conf", "-o", "whole.psr"], timeout=TIMEOUT_S, check=True, cwd=tmp_path)
+    whole = (tmp_path / "whole.psr").read_bytes()
+    with booted(tmp_path, *(whole[:end] for end in (60, 64, len(whole) - 4096, len(whole) - 1))) as one:
+        assert shown(one) == ""
+        log = "\n".join(one.piglet.console.lines)
+        assert log.count("refused: truncated, or too long") + log.count("not a compiled configuration") == 4

@@ -89,6 +89,17 @@ def test_compile_03_nothing(tmp_path):
     assert table(tmp_path, "") == ([], [])
 
 
+def test_compile_04_lists(tmp_path):
+    """A line is a match for each combination, in its place among the others."""
+    _, matches = table(tmp_path, f"match link icmp\nmatch link tcp,udp source 10.0.0.0/24,10.1.0.9 destination port 80,443,1000-2000\n"
+                                 f"match link dscp 8\n{LINK}")
+    assert [matches[0][4], matches[-1][5], len(matches)] == [1, 8, 14]
+    assert {(m[4], m[0], m[2], m[8], m[9]) for m in matches[1:-1]} == {
+        (protocol, *source, *ports) for protocol in (6, 17) for source in ((10 << 24, 24), ((10 << 24) + (1 << 16) + 9, 32))
+        for ports in ((80, 80), (443, 443), (1000, 2000))}
+    assert {m[11] for m in matches[1:-1]} == {PROTOCOL}
+
+
 # ---- what is wrong ----------------------------------------------------------------------------------------------
 
 WRONG = [  # a block, its line behind `shaper {`, column, what is said
@@ -141,6 +152,11 @@ WRONG = [  # a block, its line behind `shaper {`, column, what is said
     (LINK + "\nmatch link source 10.0.0.1 source 10.0.0.2", 2, 28, '"source" is said twice'),
     (LINK + "\nmatch link source port 5-4", 2, 24, "a port or a range"),
     (LINK + "\nmatch link source port 1 source port 2", 2, 33, '"port" is said twice'),
+    (LINK + "\nmatch link udp destination port 80,443x", 2, 35, '"443x" is not understood; expected a port or a range'),
+    (LINK + "\nmatch link udp,icmp destination port 80", 2, 1, "expected tcp or udp"),
+    (LINK + "\nmatch link udp,x", 2, 16, '"x" is not understood; expected a protocol'),
+    (LINK + "\nmatch link source 10.0.0.1,10.0.0.1/8", 2, 28, "has bits behind its length; expected 10.0.0.0/8"),
+    (LINK + "\nmatch link source port " + ",".join(map(str, range(128))) + " destination port 1,2,3", 2, 1, "no more than 256 matches"),
     (LINK + "\nmatch link icmp destination port 80", 2, 1, "expected tcp or udp"),
     (LINK + "\ndefault", 2, 8, "the name of a class"),
     (LINK + "\ndefault link link", 2, 14, "the end of the line"),

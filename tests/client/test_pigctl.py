@@ -356,7 +356,7 @@ def test_doctor_02_gateway_silent(mortal):
 
 # ---- the command line ----------------------------------------------------------------------------------------
 
-COMMANDS = ("status nics services counters drops why capture export log clients addresses routes arp ping requests compile apply confirm diff show top doctor").split()
+COMMANDS = ("status nics services counters drops why flows capture export log clients addresses routes arp ping requests compile apply confirm diff show top doctor").split()
 
 
 @pytest.mark.parametrize("command", COMMANDS)

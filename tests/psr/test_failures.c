@@ -82,8 +82,6 @@ static void fail_nics(struct core *core)
     FAILS(UNSUPPORTED, JOIN, CAP(sys), CAP(fresh), NUM(0));
     deaf.register_read = register_gone;
     FAILS(DEVICE, REGISTER_READ, CAP(sys), CAP(big), NUM(0));
-    deaf.registers = NULL;
-    FAILS(UNSUPPORTED, REGISTER_READ, CAP(sys), CAP(big), NUM(0));
     FAILS(NOT_FOUND, REGISTER_READ, CAP(sys), CAP(big), NUM(9ull << 32));
     core->nic[0].driver = driver;
     sim_filter_fails(core, 0, true);

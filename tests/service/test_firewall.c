@@ -195,7 +195,7 @@ static void firewall_05_first_match_nics_counts_and_show(void **state)
     for (unsigned i = 0; i < 3; i++)
         assert_true(goes(core, 0, &there, 1));
     assert_false(goes(core, 1, &back, 0));
-    assert_int_equal(recorder_find(&core->recorder, core->recorder.written - 1)->rule, 10);
+    assert_int_equal(recorder_find(&core->recorder, core->recorder.written - 1)->line, 10);
     assert_non_null(strstr(sim_console(), "firewall: line 20: accept protocol 17 10.0.0.1:1"));
     char text[SERVICE_LINE_MAX];
     unsigned next = 0, lines = 0;
@@ -207,7 +207,7 @@ static void firewall_05_first_match_nics_counts_and_show(void **state)
         "default in: 0 packets, 0 bytes",
         "default out: 0 packets, 0 bytes",
         "default forward: 0 packets, 0 bytes",
-        "17 10.0.0.1:1 > 10.1.0.9:2 udp, 30 s, line 20",
+        "17 10.0.0.1:1 > 10.1.0.9:2 udp left 30 age 0 frames 3 bytes 186 line 20",
     };
     while (self->service->show(self, &next, text, sizeof text))
         if (text[0]) {
@@ -409,6 +409,24 @@ static void firewall_13_memory(void **state)
     sim_reset();
 }
 
+/* Two hosts that ping each other with one id, as Windows does. */
+static void firewall_14_pings_both_ways(void **state)
+{
+    (void)state;
+    struct core *core = start("");
+    struct firewall_table table = table_new(DROP);
+    table_rule(&table, FORWARD, ACCEPT);
+    load(core, &table);
+    struct packet there = packet_echo(PEER, PEER1, 20), back = packet_echo(PEER1, PEER, 20);
+    eth_copy(packet_eth(&back)->to, NIC1_MAC);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        assert_true(goes(core, 0, &there, 1));
+        assert_true(goes(core, 1, &back, 0));
+    }
+    assert_int_equal(sim_counter(core, "firewall.flows_begun"), 2);
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +443,7 @@ int main(void)
         cmocka_unit_test(firewall_11_fragments),
         cmocka_unit_test(firewall_12_sent_frames),
         cmocka_unit_test(firewall_13_memory),
+        cmocka_unit_test(firewall_14_pings_both_ways),
     };
     return cmocka_run_group_tests_name("firewall", tests, NULL, NULL);
 }

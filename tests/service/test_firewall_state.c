@@ -171,6 +171,8 @@ static void state_01_handshake_data_and_end(void **state)
     assert_true(say(&talk, 1, ACK | FIN, 0));
     expect_flow(core, "closed");
     assert_true(say(&talk, 0, ACK, 0));
+    assert_false(say_off(&talk, 0, SYN | RST, 0, 0, 0)); /* no beginning, so it ends nothing */
+    expect_flow(core, "closed");
     talk.next[0] += 100000;
     assert_true(say(&talk, 0, SYN, 0)); /* the ports again */
     expect_flow(core, "opening");
@@ -260,9 +262,12 @@ static void state_05_picked_up(void **state)
     assert_int_equal(sim_counter(core, "drop.firewall-drop"), 1);
     assert_true(say(&talk, 0, ACK, 10));
     expect_flow(core, "opening");
+    assert_true(say_off(&talk, 0, SYN, 0, 0, 0)); /* it is open for all we know, and stays so */
     assert_true(say(&talk, 1, ACK, 1000));
+    assert_true(say_off(&talk, 1, SYN | ACK, 0, -1001, 0));
     assert_true(say(&talk, 0, ACK, 10));
     expect_flow(core, "established");
+    assert_false(say_off(&talk, 1, RST | FIN, 0, 0, 0));
     assert_true(say_off(&talk, 1, RST, 0, 0, 0));
     expect_flow(core, "closed");
     test_stop(core);
@@ -458,6 +463,66 @@ static void state_12_data_in_a_syn(void **state)
     test_stop(core);
 }
 
+/* What its server has reset counts no more; a reset of its source's own changes nothing. */
+static void state_13_limit_of_open_ones(void **state)
+{
+    (void)state;
+    struct firewall_table table = outbound();
+    table.rule[0].limit = table.rule[0].limit_key = 1;
+    struct core *core = start("", &table);
+    struct talk talk = talk_open(core);
+    struct packet other = udp(0, 1);
+    say_off(&talk, 0, RST, 0, 0, 0);
+    assert_true(!pass(core, 0, &other) && say(&talk, 1, RST, 0) && pass(core, 0, &other));
+    test_stop(core);
+}
+
+/* Frames and bytes of both directions, those of the quick way too; and how old it is. */
+static void state_14_what_a_flow_moved(void **state)
+{
+    (void)state;
+    struct firewall_table table = outbound();
+    struct core *core = start("", &table);
+    struct talk talk = talk_open(core); /* 54 bytes each */
+    expect_flow(core, "age 0 frames 3 bytes 162 ");
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(say(&talk, i & 1, ACK | PUSH, 100));
+    assert_false(say_off(&talk, 1, ACK, 0, 1 << 20, 0)); /* outside of the window */
+    sim_advance_us(core, 3100000);
+    expect_flow(core, "age 3 frames 8 bytes 932 ");
+    assert_true(say(&talk, 0, FIN | ACK, 0));
+    expect_flow(core, "frames 9 bytes 986 ");
+    struct packet there = udp(0, 9);
+    assert_true(pass(core, 0, &there));
+    assert_true(say(&talk, 0, RST, 0));
+    talk = talk_open(core); /* the same ports again: another connection */
+    expect_flow(core, "age 0 frames 3 bytes 162 ");
+    test_stop(core);
+}
+
+/* Without rules nothing is followed, so what was known is worth nothing when there are rules again. */
+static void state_15_rules_go_and_come(void **state)
+{
+    (void)state;
+    struct firewall_table table = outbound(), none = table_new(PIGLET_VERDICT_ACCEPT);
+    none.header.flags = PIGLET_FIREWALL_STATELESS;
+    struct core *core = start("", &table);
+    struct talk talk = talk_open(core);
+    assert_int_equal(table_load(core, &none), 0);
+    for (unsigned i = 0; i < 50; i++)
+        assert_true(say(&talk, i & 1, ACK | PUSH, 1000)); /* far beyond the windows it began with */
+    assert_int_equal(table_load(core, &table), 0);
+    assert_true(say(&talk, 0, ACK | PUSH, 1000));
+    assert_true(say(&talk, 1, ACK | PUSH, 1000));
+    assert_int_equal(sim_counter(core, "drop.firewall-invalid"), 0);
+    /* Where no packet passed in between, all is known still. */
+    assert_int_equal(table_load(core, &none), 0);
+    assert_int_equal(table_load(core, &table), 0);
+    assert_true(say(&talk, 1, ACK | PUSH, 1000));
+    assert_int_equal(sim_counter(core, "firewall.flows_begun"), 2);
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -473,6 +538,9 @@ int main(void)
         cmocka_unit_test(state_10_echo_and_invalid_by_rule),
         cmocka_unit_test(state_11_one_batch),
         cmocka_unit_test(state_12_data_in_a_syn),
+        cmocka_unit_test(state_13_limit_of_open_ones),
+        cmocka_unit_test(state_14_what_a_flow_moved),
+        cmocka_unit_test(state_15_rules_go_and_come),
     };
     return cmocka_run_group_tests_name("firewall: connections", tests, NULL, NULL);
 }

@@ -81,6 +81,8 @@ static struct service_self *add(struct core *core, const struct service *service
     self->state = probe;
     self->index = (uint8_t)core->service_count++;
     self->count.frames = service_counter(self, "frames", "");
+    self->count.passed = service_counter(self, "passed_on", "");
+    self->count.dropped = service_counter(self, "drops", "");
     self->count.time_ns = service_counter(self, "time_ns", "");
     assert_int_equal(chain_service_start(core, self), 0);
     return self;
@@ -113,6 +115,10 @@ static void chain_01_only_wanted_kinds(void **state)
     assert_int_equal(all.seen, 10);
     assert_int_equal(sim_counter(core, "drop.ip-protocol"), 10);
     assert_int_equal(sim_counter(core, "udp_probe.frames"), 10);
+    assert_int_equal(sim_counter(core, "udp_probe.passed_on"), 0);
+    assert_int_equal(sim_counter(core, "udp_probe.drops"), 0);
+    assert_int_equal(sim_counter(core, "all_probe.passed_on"), 10); /* what comes then is nobody's */
+    assert_int_equal(sim_counter(core, "all_probe.drops"), 0);
     test_stop(core);
 }
 
@@ -141,6 +147,8 @@ static void chain_03_drops_are_counted_by_reason(void **state)
     inject_mixed(core, 10);
     sim_run(core);
     assert_int_equal(sim_counter(core, "drop.udp-loop"), 10);
+    assert_int_equal(sim_counter(core, "udp_probe.drops"), 10);
+    assert_int_equal(sim_counter(core, "udp_probe.passed_on"), 0);
     test_stop(core);
 }
 

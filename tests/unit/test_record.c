@@ -1,6 +1,8 @@
 /* The flight recorder: what was dropped, when, where, why and by whom. */
 #include "tests/unit/test.h"
 
+#include "kernel/chain.h"
+#include "piglet/shaper.h"
 #include "tests/sim/packet.h"
 #include "tests/sim/sim.h"
 
@@ -101,6 +103,66 @@ static void record_05_without_memory(void **state)
     test_stop(core);
 }
 
+/* While the service recorder runs: what came and what left, too, with the same bytes as on the wire. */
+static void record_06_what_passes(void **state)
+{
+    (void)state;
+    struct core *core = sim_start(1, "ip=10.0.0.2/24 arp.dad=off services=+recorder");
+    struct service_self *self = chain_find(core, "recorder");
+    struct packet ping = packet_echo(PEER, US, 20), lost = packet_udp_to(PEER, 1, US, 9, 50);
+    packet_ip(&lost)->checksum.raw ^= 1;
+    assert_true(sim_inject(core, 0, ping.data, ping.length)); /* arp has asked for the peer then */
+    sim_run(core);
+    while (sim_sent(core, 0))
+        ;
+    uint64_t before = core->recorder.written;
+    assert_true(sim_inject(core, 0, ping.data, ping.length));
+    assert_true(sim_inject(core, 0, lost.data, lost.length));
+    sim_run(core);
+    assert_int_equal(core->recorder.written, before + 3);
+    static const struct {
+        unsigned reason, outgoing;
+    } expected[] = {{DROP_IP_CHECKSUM, 0}, {DROP_NONE, 0}, {DROP_NONE, 1}};
+    for (unsigned i = 0; i < COUNT_OF(expected); i++) {
+        const struct record *record = recorder_find(&core->recorder, before + i);
+        assert_int_equal(record->reason, expected[i].reason);
+        assert_int_equal(record->outgoing, expected[i].outgoing);
+        assert_string_equal(record->who, "nic0");
+    }
+    const struct record *came = recorder_find(&core->recorder, before + 1);
+    const struct record *left = recorder_find(&core->recorder, before + 2);
+    const struct sim_wire_frame *sent = sim_sent(core, 0);
+    assert_memory_equal(came->bytes, ping.data, came->kept);
+    assert_memory_equal(left->bytes, sent->data, left->kept);
+    chain_service_stop(core, self);
+    assert_true(sim_inject(core, 0, ping.data, ping.length));
+    sim_run(core);
+    assert_int_equal(core->recorder.written, before + 3);
+    test_stop(core);
+}
+
+/* A table's number in force: another one, the former one again, and one that was undone. */
+static void record_07_tables_in_force(void **state)
+{
+    (void)state;
+    struct core *core = sim_start(1, "ip=10.0.0.2/24 services=+shaper");
+    struct service_self *self = chain_find(core, "shaper");
+    struct piglet_shaper_table none = {
+        .magic = PIGLET_SHAPER_MAGIC, .version = PIGLET_SHAPER_VERSION, .bytes = sizeof none};
+    for (unsigned i = 1; i < 4; i++) {
+        int load = chain_service_load(self, (const uint8_t *)&none, sizeof none);
+        assert_int_equal(chain_service_swap(self, (uint64_t)load), 0);
+        assert_int_equal(self->source[0].since, i);
+        assert_int_equal(core->recorder.swaps, i);
+    }
+    chain_service_swap_back(self); /* as a chain that is undone does: it never was another one */
+    chain_service_swap_back(self);
+    assert_int_equal(self->source[0].since, 3);
+    assert_int_equal(chain_service_swap(self, 0), 0); /* the former one, from now on */
+    assert_int_equal(self->source[0].since, 4);
+    test_stop(core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +171,8 @@ int main(void)
         cmocka_unit_test(record_03_of_what_cannot_be_sent),
         cmocka_unit_test(record_04_keeps_the_last_ones),
         cmocka_unit_test(record_05_without_memory),
+        cmocka_unit_test(record_06_what_passes),
+        cmocka_unit_test(record_07_tables_in_force),
     };
     return cmocka_run_group_tests_name("record", tests, NULL, NULL);
 }

@@ -173,7 +173,7 @@ static int take_drop(const void *entry, void *context)
     char comment[192], who[sizeof record->who + 1], reason[sizeof record->reason + 1],
         sentence[sizeof record->sentence + 1];
     capture->next_drop = record->number + 1;
-    if (record->nic >= capture->nics || !capture->chosen[record->nic] ||
+    if (record_passed(record) || record->nic >= capture->nics || !capture->chosen[record->nic] ||
         capture->written == capture->limit)
         return 0;
     text_clean(who, sizeof who, record->who, sizeof record->who);

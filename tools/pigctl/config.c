@@ -363,14 +363,22 @@ static const struct config_table *table_find(const struct config *config, const 
     return NULL;
 }
 
+/* Whether two texts say the same; where it stood does not count. */
+static bool texts_equal(const struct config_table *one, const struct config_table *other)
+{
+    size_t from = table_text_beginning(one->text, one->text_bytes);
+    size_t to = table_text_beginning(other->text, other->text_bytes);
+    return one->text_bytes - from == other->text_bytes - to &&
+           memcmp(one->text + from, other->text + to, one->text_bytes - from) == 0;
+}
+
 /* A block that a file does not have is one without lines. */
 static void tables_difference(const struct config *from, const struct config *to,
                               struct changes *changes)
 {
     for (unsigned i = 0; i < to->tables; i++) {
         const struct config_table *wanted = &to->table[i], *is = table_find(from, wanted->service);
-        if (is && is->text_bytes == wanted->text_bytes &&
-            memcmp(is->text, wanted->text, is->text_bytes) == 0)
+        if (is && texts_equal(is, wanted))
             continue;
         const struct change *with = wanted->change;
         struct change *change = difference_add(changes, PIGLET_OP_SERVICE_SWAP, with->place);

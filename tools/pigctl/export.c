@@ -41,6 +41,13 @@ static void stop(int signal_number)
     stopped = 1;
 }
 
+/* What is counted of every service. */
+static bool of_service(const char *what)
+{
+    return strcmp(what, "frames") == 0 || strcmp(what, "passed_on") == 0 ||
+           strcmp(what, "drops") == 0 || strcmp(what, "time_ns") == 0;
+}
+
 /* "nic0.rx_frames" is a counter of the nic nic0, "drop.ip-ttl" of a reason, "arp.frames" of a service;
  * those of the kernel itself have no label. */
 static void metric_name(struct metric *metric, char *who, const char *what)
@@ -60,7 +67,7 @@ static void metric_name(struct metric *metric, char *who, const char *what)
         return;
     }
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (strcmp(who, own[i]) == 0 && strcmp(what, "frames") != 0 && strcmp(what, "time_ns") != 0)
+        if (strcmp(who, own[i]) == 0 && !of_service(what))
             labelled = false;
     if (strncmp(who, "nic", 3) == 0 && isdigit((unsigned char)who[3]))
         kind = "nic";

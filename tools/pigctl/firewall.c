@@ -55,33 +55,31 @@ static int program_read(struct firewall_table *table, struct firewall_line *line
 
 /* One rule: of each list the item that is at. */
 static void rule_add(struct firewall_table *table, const struct firewall_line *line,
-                     const unsigned at[LINE_LISTS])
+                     const unsigned at[LISTS])
 {
     struct piglet_firewall_rule *rule = bytes_add(&table->rules, sizeof *rule);
-    struct line_item item[LINE_LISTS];
-    for (unsigned i = 0; i < LINE_LISTS; i++)
+    struct list_item item[LISTS];
+    for (unsigned i = 0; i < LISTS; i++)
         item[i] = line->list[i].item[at[i]];
     *rule = line->rule;
-    rule->match |= item[LINE_PROTOCOL].last ? PIGLET_MATCH_PROTOCOL : 0;
-    rule->protocol = (uint8_t)item[LINE_PROTOCOL].first;
-    rule->from = item[LINE_SOURCE].first;
-    rule->from_length = (uint8_t)item[LINE_SOURCE].last;
-    rule->to = item[LINE_DESTINATION].first;
-    rule->to_length = (uint8_t)item[LINE_DESTINATION].last;
-    rule->from_port = (uint16_t)item[LINE_SOURCE_PORT].first;
-    rule->from_port_end = (uint16_t)item[LINE_SOURCE_PORT].last;
-    rule->to_port = (uint16_t)item[LINE_DESTINATION_PORT].first;
-    rule->to_port_end = (uint16_t)item[LINE_DESTINATION_PORT].last;
+    rule->match |= item[LIST_PROTOCOL].last ? PIGLET_MATCH_PROTOCOL : 0;
+    rule->protocol = (uint8_t)item[LIST_PROTOCOL].first;
+    rule->from = item[LIST_SOURCE].first;
+    rule->from_length = (uint8_t)item[LIST_SOURCE].last;
+    rule->to = item[LIST_DESTINATION].first;
+    rule->to_length = (uint8_t)item[LIST_DESTINATION].last;
+    rule->from_port = (uint16_t)item[LIST_SOURCE_PORT].first;
+    rule->from_port_end = (uint16_t)item[LIST_SOURCE_PORT].last;
+    rule->to_port = (uint16_t)item[LIST_DESTINATION_PORT].first;
+    rule->to_port_end = (uint16_t)item[LIST_DESTINATION_PORT].last;
     table->header.rule_count++;
 }
 
 /* A rule for each combination of the lists' items. */
 static int rules_add(struct firewall_table *table, const struct firewall_line *line)
 {
-    unsigned at[LINE_LISTS] = {0}, i;
-    uint64_t rules = 1;
-    for (i = 0; i < LINE_LISTS; i++)
-        rules *= line->list[i].count;
+    unsigned at[LISTS] = {0};
+    uint64_t rules = lists_combinations(line->list);
     if (table->header.rule_count + rules > PIGLET_FIREWALL_RULES_MAX)
         return complain_at(
             line->place, PIGCTL_USAGE,
@@ -95,11 +93,9 @@ static int rules_add(struct firewall_table *table, const struct firewall_line *l
             "fewer, or simpler ones",
             PIGLET_FIREWALL_BPF_MAX);
     table->steps += (unsigned)rules * line->rule.bpf_count;
-    do {
+    do
         rule_add(table, line, at);
-        for (i = 0; i < LINE_LISTS && ++at[i] == line->list[i].count; i++)
-            at[i] = 0;
-    } while (i < LINE_LISTS);
+    while (lists_next(line->list, at));
     return PIGCTL_DONE;
 }
 
@@ -220,6 +216,9 @@ int firewall_compile(const struct block_lines *lines, struct bytes *bytes)
     if (!errors)
         errors += whole_check(&table) != PIGCTL_DONE;
     size_t rules = table.rules.count, programs = table.programs.count;
+    table.header.line_in = table.by_default[0].line;
+    table.header.line_out = table.by_default[1].line;
+    table.header.line_forward = table.by_default[2].line;
     table.header.bpf_count = (uint32_t)(programs / sizeof(struct piglet_bpf));
     table.header.bytes = (uint32_t)(sizeof table.header + rules + programs);
     uint8_t *at = bytes_add(bytes, table.header.bytes);

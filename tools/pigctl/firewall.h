@@ -4,18 +4,11 @@
 #define PIGCTL_FIREWALL_H
 
 #include "piglet/firewall.h"
-#include "tools/pigctl/language.h"
+#include "tools/pigctl/list.h"
 
-/* What a line may say once each. Those before LINE_LISTS are lists: the line becomes a rule for each
- * combination of their items. */
+/* What a line may say once each. The lists are those of enum list_kind. */
 enum line_part {
-    LINE_PROTOCOL, /* first: its number; last: 1, or 0 for any */
-    LINE_SOURCE,   /* an address and a length */
-    LINE_DESTINATION,
-    LINE_SOURCE_PORT, /* a range */
-    LINE_DESTINATION_PORT,
-    LINE_LISTS,
-    LINE_FROM = LINE_LISTS,
+    LINE_FROM = LISTS,
     LINE_TO,
     LINE_FLAGS,
     LINE_TYPE,
@@ -30,27 +23,16 @@ enum line_part {
 };
 
 enum {
-    LINE_ITEMS_MAX = 128, /* of one list */
     FIREWALL_EXPRESSION_ROOM = 4096,
-    FIREWALL_PIECE_ROOM = 32,
     FIREWALL_NAMES_ROOM = 256,
     FIREWALL_ICMP = 1, /* protocol numbers */
     FIREWALL_TCP = 6,
     FIREWALL_REJECT_CODE = 13, /* unreachable: administratively prohibited, RFC 1812 5.2.7.1 */
 };
 
-struct line_item {
-    uint32_t first, last;
-};
-
-struct line_list {
-    struct line_item item[LINE_ITEMS_MAX];
-    unsigned count; /* at least one: anything */
-};
-
 struct firewall_line {
     struct piglet_firewall_rule rule; /* but for the lists and the program */
-    struct line_list list[LINE_LISTS];
+    struct list list[LISTS];
     struct place said[LINE_PARTS]; /* line 0: it is not */
     struct place place;
     char expression[FIREWALL_EXPRESSION_ROOM]; /* "": none */
@@ -89,18 +71,10 @@ const struct word *firewall_peek(const struct firewall_reader *reader); /* NULL:
 /* Complains of the next word, or that there is none. */
 int firewall_wrong(const struct firewall_reader *reader, const char *expected);
 
-/* A piece of a word: "80" of "22,80". */
-struct firewall_piece {
-    char text[FIREWALL_PIECE_ROOM];
-    struct place place;
-    const char *next; /* NULL: it was the last */
-};
-
 /* The next word's first piece; false: no word is left. */
-bool firewall_piece(const struct firewall_reader *reader, struct firewall_piece *piece,
+bool firewall_piece(const struct firewall_reader *reader, struct piece *piece,
                     const char *separators);
-bool firewall_piece_next(struct firewall_piece *piece, const char *separators);
-int firewall_piece_wrong(const struct firewall_piece *piece, const char *expected);
+int firewall_piece_wrong(const struct piece *piece, const char *expected);
 
 const struct firewall_name *firewall_name_find(const struct firewall_name *names, const char *text);
 
@@ -115,9 +89,6 @@ int firewall_name_read(struct firewall_reader *reader, const struct firewall_nam
                        const char *what, unsigned *value);
 int firewall_mask_read(struct firewall_reader *reader, const struct firewall_name *names,
                        const char *what, uint8_t *mask);
-int firewall_list_read(struct firewall_reader *reader, enum line_part part);
-
-/* Whether the next word begins with a protocol's name. */
-bool firewall_protocol_begins(const struct firewall_reader *reader);
+int firewall_list_read(struct firewall_reader *reader, unsigned part);
 
 #endif

@@ -61,7 +61,7 @@ static const struct firewall_name states[] = {
 
 /* ---- what a keyword is followed by: each returns an exit code -------------------------------------- */
 
-static int twice(const struct firewall_reader *reader, enum line_part part)
+static int twice(const struct firewall_reader *reader, unsigned part)
 {
     struct place place = reader->words->word[reader->at - 1].place;
     return complain_at(place, PIGCTL_USAGE,
@@ -71,10 +71,10 @@ static int twice(const struct firewall_reader *reader, enum line_part part)
 }
 
 /* Behind "source" and "destination": prefixes, ports, or both. */
-static int side_read(struct firewall_reader *reader, enum line_part part)
+static int side_read(struct firewall_reader *reader, unsigned part)
 {
     struct firewall_line *line = reader->line;
-    enum line_part ports = part == LINE_SOURCE ? LINE_SOURCE_PORT : LINE_DESTINATION_PORT;
+    unsigned ports = part == LIST_SOURCE ? LIST_SOURCE_PORT : LIST_DESTINATION_PORT;
     bool prefixes = !firewall_peek(reader) || strcmp(firewall_peek(reader)->text, "port") != 0;
     if (prefixes) {
         if (line->said[part].line)
@@ -90,7 +90,7 @@ static int side_read(struct firewall_reader *reader, enum line_part part)
     return firewall_list_read(reader, ports);
 }
 
-static int nic_read(struct firewall_reader *reader, enum line_part part)
+static int nic_read(struct firewall_reader *reader, unsigned part)
 {
     struct piglet_firewall_rule *rule = &reader->line->rule;
     const struct word *word = firewall_peek(reader);
@@ -104,14 +104,14 @@ static int nic_read(struct firewall_reader *reader, enum line_part part)
 }
 
 /* "syn", or "syn/syn,ack": of the flags behind the slash, those before it are set and no other. */
-static int flags_read(struct firewall_reader *reader, enum line_part part)
+static int flags_read(struct firewall_reader *reader, unsigned part)
 {
     static const char what[] = "flags that are set, and after a slash those looked at, such as "
                                "syn/syn,ack";
     struct piglet_firewall_rule *rule = &reader->line->rule;
     uint8_t *into = &rule->tcp_value;
     char text[FIREWALL_NAMES_ROOM];
-    struct firewall_piece piece;
+    struct piece piece;
     bool slash;
     (void)part;
     if (!firewall_piece(reader, &piece, ",/"))
@@ -123,7 +123,7 @@ static int flags_read(struct firewall_reader *reader, enum line_part part)
             return firewall_piece_wrong(&piece, firewall_names_text(tcp_flags, what, text));
         *into |= (uint8_t)name->value;
         into = slash ? &rule->tcp_mask : into;
-    } while (firewall_piece_next(&piece, ",/"));
+    } while (piece_next(&piece, ",/"));
     if (into == &rule->tcp_value)
         rule->tcp_mask = rule->tcp_value;
     if (rule->tcp_mask == 0 || rule->tcp_value & ~rule->tcp_mask)
@@ -133,7 +133,7 @@ static int flags_read(struct firewall_reader *reader, enum line_part part)
     return PIGCTL_DONE;
 }
 
-static int icmp_read(struct firewall_reader *reader, enum line_part part)
+static int icmp_read(struct firewall_reader *reader, unsigned part)
 {
     struct piglet_firewall_rule *rule = &reader->line->rule;
     const struct word *word = firewall_peek(reader);
@@ -150,7 +150,7 @@ static int icmp_read(struct firewall_reader *reader, enum line_part part)
     return PIGCTL_DONE;
 }
 
-static int bits_read(struct firewall_reader *reader, enum line_part part)
+static int bits_read(struct firewall_reader *reader, unsigned part)
 {
     struct piglet_firewall_rule *rule = &reader->line->rule;
     if (part == LINE_STATE)
@@ -158,7 +158,7 @@ static int bits_read(struct firewall_reader *reader, enum line_part part)
     return firewall_mask_read(reader, fragments, "fragments", &rule->fragments);
 }
 
-static int limit_read(struct firewall_reader *reader, enum line_part part)
+static int limit_read(struct firewall_reader *reader, unsigned part)
 {
     const struct word *word = firewall_peek(reader);
     uint64_t number;
@@ -171,14 +171,14 @@ static int limit_read(struct firewall_reader *reader, enum line_part part)
     return PIGCTL_DONE;
 }
 
-static int action_read(struct firewall_reader *reader, enum line_part part)
+static int action_read(struct firewall_reader *reader, unsigned part)
 {
     reader->line->rule.actions |= part == LINE_LOG ? PIGLET_ACTION_LOG : PIGLET_ACTION_COUNT;
     return PIGCTL_DONE;
 }
 
 /* "\"ip[8] > 1\"", in as many words as there are blanks in it. */
-static int match_read(struct firewall_reader *reader, enum line_part part)
+static int match_read(struct firewall_reader *reader, unsigned part)
 {
     static const char expected[] = "an expression in quotation marks, such as \"ip[8] > 1\"";
     struct firewall_line *line = reader->line;
@@ -215,12 +215,12 @@ static int match_read(struct firewall_reader *reader, enum line_part part)
 
 static const struct keyword {
     const char *word;
-    enum line_part part;
-    int (*read)(struct firewall_reader *reader, enum line_part part);
+    unsigned part;
+    int (*read)(struct firewall_reader *reader, unsigned part);
 } keywords[] = {
-    {"protocol", LINE_PROTOCOL, firewall_list_read},
-    {"source", LINE_SOURCE, side_read},
-    {"destination", LINE_DESTINATION, side_read},
+    {"protocol", LIST_PROTOCOL, firewall_list_read},
+    {"source", LIST_SOURCE, side_read},
+    {"destination", LIST_DESTINATION, side_read},
     {"from", LINE_FROM, nic_read},
     {"to", LINE_TO, nic_read},
     {"flags", LINE_FLAGS, flags_read},
@@ -250,16 +250,16 @@ static int part_read(struct firewall_reader *reader)
     const struct keyword *keyword = keyword_find(word->text);
     struct firewall_line *line = reader->line;
     if (!keyword->word) {
-        if (!firewall_protocol_begins(reader))
+        if (!list_of_protocols(word))
             return firewall_wrong(reader,
                                   "a protocol, source, destination, from, to, flags, type, code, "
                                   "fragments, state, limit, log, count or match");
-        if (line->said[LINE_PROTOCOL].line)
+        if (line->said[LIST_PROTOCOL].line)
             return complain_at(word->place, PIGCTL_USAGE,
                                "firewall: column %u says a protocol already; expected a list, such "
                                "as tcp,udp",
-                               line->said[LINE_PROTOCOL].column);
-        return firewall_list_read(reader, LINE_PROTOCOL);
+                               line->said[LIST_PROTOCOL].column);
+        return firewall_list_read(reader, LIST_PROTOCOL);
     }
     reader->at++;
     if (keyword->read == side_read)
@@ -288,7 +288,7 @@ int firewall_verdict_read(struct firewall_reader *reader, uint8_t *verdict, uint
 /* Whether all of the list's protocols are among these. */
 static bool protocols_are(const struct firewall_line *line, const char *among)
 {
-    const struct line_list *list = &line->list[LINE_PROTOCOL];
+    const struct list *list = &line->list[LIST_PROTOCOL];
     for (unsigned i = 0; i < list->count; i++)
         if (!list->item[i].last || !memchr(among, (int)list->item[i].first, strlen(among)))
             return false;
@@ -296,15 +296,15 @@ static bool protocols_are(const struct firewall_line *line, const char *among)
 }
 
 /* What a rule must have or must not have for `part` to make sense. NULL: nothing is missing. */
-static const char *part_misses(const struct firewall_line *line, enum line_part part)
+static const char *part_misses(const struct firewall_line *line, unsigned part)
 {
     static const char with_ports[] = {FIREWALL_TCP, 17, 33, (char)132, (char)136, 0};
     static const char icmp[] = {FIREWALL_ICMP, 0}, tcp[] = {FIREWALL_TCP, 0};
     const struct piglet_firewall_rule *rule = &line->rule;
     bool transport = rule->fragments != PIGLET_FRAGMENT_LATER;
     switch (part) {
-    case LINE_SOURCE_PORT:
-    case LINE_DESTINATION_PORT:
+    case LIST_SOURCE_PORT:
+    case LIST_DESTINATION_PORT:
         return !protocols_are(line, with_ports)
                    ? "protocols with ports: tcp, udp, dccp, sctp or udp-lite"
                : !transport ? "no port: later fragments have none"
@@ -342,10 +342,7 @@ int firewall_line_read(const struct words *words, struct firewall_line *line)
     *line = (struct firewall_line){.place = words->word[0].place};
     rule->line = line->place.line;
     rule->nic_in = rule->nic_out = PIGLET_FIREWALL_NIC_ANY;
-    for (unsigned i = 0; i < LINE_LISTS; i++)
-        line->list[i].count = 1;
-    line->list[LINE_SOURCE_PORT].item[0].last = UINT16_MAX;
-    line->list[LINE_DESTINATION_PORT].item[0].last = UINT16_MAX;
+    lists_begin(line->list);
     int code = firewall_verdict_read(&reader, &rule->verdict, &rule->icmp_reject);
     if (code == PIGCTL_DONE)
         code = firewall_name_read(&reader, firewall_directions, "a direction", &directions);

@@ -94,6 +94,23 @@ struct block_lines {
     struct place open;
 };
 
+/* ---- table_text.c ------------------------------------------------------------------------------- */
+
+struct table_line {
+    char file[64];
+    char text[256];
+};
+
+/* The lines as text, the same however they were indented and commented, behind one that says where
+ * they stood. */
+void table_text_write(const struct block_lines *lines, struct bytes *text);
+
+/* How many bytes of a table's text say that. What it means is behind them. */
+size_t table_text_beginning(const char *text, size_t bytes);
+
+/* The line that has this number in its file. False: the text does not say. */
+bool table_text_line(const char *text, size_t bytes, unsigned line, struct table_line *found);
+
 /* A noun that brings a block, which is compiled into the table of a service: a row of blocks[] in
  * blocks.c. A block without lines is the service's table when nothing is configured. */
 struct block {
@@ -169,6 +186,9 @@ void config_free(struct config *config);
 
 /* Returns an exit code, having complained. */
 int config_of_kernel(struct piglet *piglet, struct config *config);
+
+/* Reads the texts of tables alone. Returns an error of the kernel's. */
+int config_tables_read(struct piglet *piglet, struct config *config);
 
 /* Prints the blocks that run. */
 void config_print_tables(const struct config *config);

@@ -29,11 +29,18 @@ static const struct command commands[] = {
      "  pigctl counters nic0.\n"},
     {"drops", "[--all]", "why frames were dropped, and how many", show_drops, true,
      "Reasons that did not occur are left out, unless --all is given.\n"},
-    {"why", "[EXPRESSION]", "why the last frames were dropped, one by one", why, true,
-     "The last 2,048 dropped frames are kept. EXPRESSION is pcap-filter(7)'s, tcpdump's language, "
+    {"why", "[--all] [EXPRESSION]", "why the last frames were dropped, one by one", why, true,
+     "The last 2,048 dropped frames are kept; while the service recorder runs, those that came "
+     "and\n"
+     "went too, which --all shows. EXPRESSION is pcap-filter(7)'s, tcpdump's language, "
      "about\n"
      "their first 96 bytes:\n"
      "  pigctl why host 10.0.0.9 and tcp port 22\n"},
+    {"flows", "[-n N] [--sort bytes|frames|age] [EXPRESSION]",
+     "the firewall's connections, what they moved, and by which rule", show_flows, true,
+     "The greatest come first; -n N shows only that many. EXPRESSION is pcap-filter(7)'s, about\n"
+     "packets of the side that began:\n"
+     "  pigctl flows -n 10 tcp and dst port 443\n"},
     {"capture", "[-w FILE] [-n NIC] [-c N] [--drops | --no-drops] [EXPRESSION]",
      "what nics receive, send and drop, as pcapng", capture, true,
      "To FILE or standard output, until Ctrl-C or N frames. A dropped frame comes once as received "

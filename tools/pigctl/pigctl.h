@@ -50,10 +50,13 @@ const struct piglet_service_entry *service_find(struct session *session, const c
 /* One ICMP echo request, so that arp asks for its next hop; an answer is waited for a second. */
 int ping_poke(struct session *session, uint32_t address);
 
+/* Whether a record is of a frame that was not dropped. */
+bool record_passed(const struct piglet_record_entry *record);
+
 /* ---- commands ---------------------------------------------------------------------------------- */
 
 command_function show_status, show_nics, show_services, show_counters, show_drops, show_log,
-    show_clients, show_addresses, show_routes, show_arp;
+    show_clients, show_addresses, show_routes, show_arp, show_flows;
 command_function change; /* words as show.c found them, with the noun in session */
 command_function ping, requests, top, doctor, why, capture, export_metrics, regs;
 command_function compile, apply, confirm, diff, show;

@@ -50,12 +50,17 @@ static int load_failed(const struct post *post, const struct change *change, int
     void *entries = NULL;
     int count = piglet_load_table(post->session->piglet, PIGLET_OP_SERVICE_LIST, 0, &entries);
     const struct piglet_service_entry *service = entries;
-    unsigned at = 0;
+    unsigned at = 0, line = 0;
     for (int i = 0; i < count; i++)
-        if (strncmp(service[i].name, change->service, sizeof service[i].name) == 0)
+        if (strncmp(service[i].name, change->service, sizeof service[i].name) == 0) {
             at = service[i].load_error_at;
+            line = service[i].load_error_line;
+        }
     free(entries);
-    return complain_at(change->place, PIGCTL_REFUSED,
+    struct place place = change->place;
+    if (line)
+        place = (struct place){place.file, line, 1};
+    return complain_at(place, PIGCTL_REFUSED,
                        "nothing was changed: %s: %s, at byte %u of its table; %s", change->text,
                        piglet_error_text(error), at, error_cure(error));
 }

@@ -72,7 +72,7 @@ static int setting_row(const void *entry, void *context)
 }
 
 /* The texts of the services' tables. A service that takes none has none. */
-static int tables_read(struct piglet *piglet, struct config *config)
+int config_tables_read(struct piglet *piglet, struct config *config)
 {
     enum { PAGES = 16 };
     void *entries = NULL;
@@ -116,9 +116,11 @@ static int tables_read(struct piglet *piglet, struct config *config)
 void config_print_tables(const struct config *config)
 {
     for (unsigned i = 0; i < config->tables; i++) {
-        printf("%s {\n", config->table[i].service);
-        for (size_t j = 0; j < config->table[i].text_bytes; j++) {
-            unsigned char byte = (unsigned char)config->table[i].text[j];
+        const struct config_table *table = &config->table[i];
+        printf("%s {\n", table->service);
+        for (size_t j = table_text_beginning(table->text, table->text_bytes); j < table->text_bytes;
+             j++) {
+            unsigned char byte = (unsigned char)table->text[j];
             putchar(byte == '\n' || (byte >= ' ' && byte != 0x7f) ? byte : '?');
         }
         puts("}");
@@ -144,7 +146,7 @@ int config_of_kernel(struct piglet *piglet, struct config *config)
     if (error == 0)
         error = piglet_read_table(piglet, PIGLET_OP_SETTING_LIST, 0, setting_row, &reading);
     if (error == 0)
-        error = tables_read(piglet, config);
+        error = config_tables_read(piglet, config);
     free(reading.address);
     if (config->routes)
         qsort(config->route, config->routes, sizeof *config->route, route_order);

@@ -54,6 +54,7 @@ static int name_read(struct shaper_reader *reader, struct build *build)
         return complain_at(word->place, PIGCTL_USAGE, "shaper: expected no more than %d classes",
                            PIGLET_SHAPER_CLASSES_MAX);
     build->place[build->classes] = word->place;
+    build->class[build->classes].line = word->place.line;
     memcpy(build->class[build->classes++].name, word->text, length);
     reader->at++;
     return PIGCTL_DONE;
@@ -178,19 +179,48 @@ static int queue_read(struct shaper_reader *reader, const struct build *build, u
     return PIGCTL_DONE;
 }
 
+/* One match: of each list the item that is at. */
+static void match_add(struct build *build, const struct shaper_match_line *line,
+                      const unsigned at[LISTS])
+{
+    struct piglet_shaper_match *match = &build->match[build->matches++];
+    struct list_item item[LISTS];
+    for (unsigned i = 0; i < LISTS; i++)
+        item[i] = line->list[i].item[at[i]];
+    *match = line->match;
+    match->flags |= item[LIST_PROTOCOL].last ? PIGLET_SHAPER_MATCH_PROTOCOL : 0;
+    match->protocol = (uint8_t)item[LIST_PROTOCOL].first;
+    match->from = item[LIST_SOURCE].first;
+    match->from_length = (uint8_t)item[LIST_SOURCE].last;
+    match->to = item[LIST_DESTINATION].first;
+    match->to_length = (uint8_t)item[LIST_DESTINATION].last;
+    match->from_port_first = (uint16_t)item[LIST_SOURCE_PORT].first;
+    match->from_port_last = (uint16_t)item[LIST_SOURCE_PORT].last;
+    match->to_port_first = (uint16_t)item[LIST_DESTINATION_PORT].first;
+    match->to_port_last = (uint16_t)item[LIST_DESTINATION_PORT].last;
+}
+
 /* "match NAME udp ..." */
 static int match_read(struct shaper_reader *reader, struct build *build)
 {
-    unsigned index;
+    struct shaper_match_line line = {.match = {.line = reader->words->word[0].place.line}};
+    unsigned at[LISTS] = {0}, index;
     int code = queue_read(reader, build, &index);
+    if (code == PIGCTL_DONE)
+        code = shaper_match_read(reader, &line);
     if (code != PIGCTL_DONE)
         return code;
-    if (build->matches == PIGLET_SHAPER_MATCHES_MAX)
-        return complain_at(reader->words->word[0].place, PIGCTL_USAGE,
-                           "shaper: expected no more than %d matches", PIGLET_SHAPER_MATCHES_MAX);
-    struct piglet_shaper_match *match = &build->match[build->matches++];
-    match->class_index = (uint16_t)index;
-    return shaper_match_read(reader, match);
+    if (build->matches + lists_combinations(line.list) > PIGLET_SHAPER_MATCHES_MAX)
+        return complain_at(
+            reader->words->word[0].place, PIGCTL_USAGE,
+            "shaper: expected no more than %d matches, of which a line with lists is "
+            "one for each combination",
+            PIGLET_SHAPER_MATCHES_MAX);
+    line.match.class_index = (uint16_t)index;
+    do
+        match_add(build, &line, at);
+    while (lists_next(line.list, at));
+    return PIGCTL_DONE;
 }
 
 /* "default NAME" */

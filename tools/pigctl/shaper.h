@@ -3,7 +3,7 @@
 #define PIGCTL_SHAPER_H
 
 #include "piglet/shaper.h"
-#include "tools/pigctl/language.h"
+#include "tools/pigctl/list.h"
 
 /* What a class line may say once each. */
 enum shaper_option {
@@ -23,6 +23,13 @@ enum shaper_option {
 struct shaper_options {
     uint64_t value[SHAPER_OPTIONS];
     struct place said[SHAPER_OPTIONS]; /* line 0: it is not */
+};
+
+/* A line of a match: as many as its lists have combinations. */
+struct shaper_match_line {
+    struct piglet_shaper_match match; /* but for the lists */
+    struct list list[LISTS];
+    struct place said[LISTS]; /* line 0: it is not */
 };
 
 struct shaper_reader {
@@ -49,6 +56,6 @@ int shaper_wrong(const struct shaper_reader *reader, const char *expected);
 int shaper_options_read(struct shaper_reader *reader, struct shaper_options *options);
 
 /* "udp dscp 46 destination port 80-443 ...", to the line's end. */
-int shaper_match_read(struct shaper_reader *reader, struct piglet_shaper_match *match);
+int shaper_match_read(struct shaper_reader *reader, struct shaper_match_line *line);
 
 #endif

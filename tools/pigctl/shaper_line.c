@@ -154,33 +154,19 @@ int shaper_options_read(struct shaper_reader *reader, struct shaper_options *opt
 
 /* ---- matches ------------------------------------------------------------------------------------------ */
 
-static const struct named protocols[] = {{"icmp", 1},  {"tcp", SHAPER_TCP}, {"udp", SHAPER_UDP},
-                                         {"gre", 47},  {"esp", 50},         {"ah", 51},
-                                         {"ospf", 89}, {"sctp", 132},       {NULL, 0}};
-
-static const struct named *protocol_find(const struct word *word)
+/* A list, of a line that does not have it yet. */
+static int list_take(struct shaper_reader *reader, struct shaper_match_line *line,
+                     enum list_kind kind)
 {
-    const struct named *protocol = protocols;
-    while (word && protocol->name && strcmp(protocol->name, word->text) != 0)
-        protocol++;
-    return word && protocol->name ? protocol : NULL;
-}
-
-static int protocol_read(struct shaper_reader *reader, struct piglet_shaper_match *match)
-{
-    bool again = match->flags & PIGLET_SHAPER_MATCH_PROTOCOL;
-    bool by_number = shaper_take_if(reader, "protocol");
     const struct word *word = shaper_peek(reader);
-    const struct named *protocol = protocol_find(word);
-    uint64_t number = protocol ? protocol->value : 0;
-    if (!protocol && !(by_number && word && parse_number(word->text, UINT8_MAX, &number)))
-        return shaper_wrong(reader, "a protocol's name, such as tcp, or its number");
-    reader->at++;
-    if (again)
+    if (line->said[kind].line)
         return twice(reader);
-    match->flags |= PIGLET_SHAPER_MATCH_PROTOCOL;
-    match->protocol = (uint8_t)number;
-    return PIGCTL_DONE;
+    if (!word)
+        return shaper_wrong(reader, list_expected(kind));
+    line->said[kind] = word->place;
+    int code = list_read("shaper", word, kind, &line->list[kind]);
+    reader->at += code == PIGCTL_DONE;
+    return code;
 }
 
 /* A number, or a name: ef (RFC 3246), cs0 to cs7 (RFC 2474 4.2.2), af11 to af43 (RFC 2597). */
@@ -212,99 +198,63 @@ static int dscp_read(struct shaper_reader *reader, struct piglet_shaper_match *m
     return PIGCTL_DONE;
 }
 
-static int ports_read(struct shaper_reader *reader, uint16_t *first, uint16_t *last)
+/* What is behind source or destination: addresses, ports, or both. */
+static int end_read(struct shaper_reader *reader, struct shaper_match_line *line, bool source)
 {
-    char text[SHAPER_WORD_ROOM] = "";
-    uint64_t low, high;
-    const struct word *word = shaper_peek(reader);
-    if (*first != 0 || *last != UINT16_MAX)
-        return twice(reader);
-    if (word && strlen(word->text) < sizeof text)
-        strcpy(text, word->text);
-    char *dash = strchr(text, '-');
-    if (dash)
-        *dash = 0;
-    if (!parse_number(text, UINT16_MAX, &low) ||
-        !parse_number(dash ? dash + 1 : text, UINT16_MAX, &high) || high < low)
-        return shaper_wrong(reader, "a port or a range, such as 80 or 1024-65535");
-    reader->at++;
-    *first = (uint16_t)low;
-    *last = (uint16_t)high;
-    return PIGCTL_DONE;
-}
-
-static int prefix_read(struct shaper_reader *reader, uint32_t *address, uint8_t *length)
-{
-    char network[SHAPER_WORD_ROOM];
-    uint64_t prefix;
-    const struct word *word = shaper_peek(reader);
-    if (word && parse_address(word->text, address)) {
-        *length = 32;
-    } else if (word && parse_prefix(word->text, &prefix)) {
-        *address = (uint32_t)(prefix >> 8);
-        *length = (uint8_t)prefix;
-    } else {
-        return shaper_wrong(reader, "an address, a prefix such as 10.0.0.0/24, or port");
-    }
-    if (*address & ~mask_of(*length)) {
-        piglet_address_text(*address & mask_of(*length), network, sizeof network);
-        return complain_at(word->place, PIGCTL_USAGE,
-                           "shaper: \"%s\" has bits behind its length; expected %s/%u", word->text,
-                           network, *length);
-    }
-    reader->at++;
-    return PIGCTL_DONE;
-}
-
-/* What is behind source or destination: an address, ports, or both. */
-static int end_read(struct shaper_reader *reader, struct piglet_shaper_match *match, bool source)
-{
-    uint32_t *address = source ? &match->from : &match->to;
-    uint8_t *length = source ? &match->from_length : &match->to_length;
     int code = PIGCTL_DONE;
     bool ports = shaper_take_if(reader, "port");
     if (!ports) {
-        if (*length)
-            return twice(reader);
-        code = prefix_read(reader, address, length);
+        code = list_take(reader, line, source ? LIST_SOURCE : LIST_DESTINATION);
         ports = code == PIGCTL_DONE && shaper_take_if(reader, "port");
     }
     if (ports)
-        code = ports_read(reader, source ? &match->from_port_first : &match->to_port_first,
-                          source ? &match->from_port_last : &match->to_port_last);
+        code = list_take(reader, line, source ? LIST_SOURCE_PORT : LIST_DESTINATION_PORT);
     return code;
 }
 
-static int match_word_read(struct shaper_reader *reader, struct piglet_shaper_match *match)
+static int match_word_read(struct shaper_reader *reader, struct shaper_match_line *line)
 {
     if (shaper_take_if(reader, "dscp"))
-        return dscp_read(reader, match);
+        return dscp_read(reader, &line->match);
     if (shaper_take_if(reader, "source"))
-        return end_read(reader, match, true);
+        return end_read(reader, line, true);
     if (shaper_take_if(reader, "destination"))
-        return end_read(reader, match, false);
+        return end_read(reader, line, false);
     if (shaper_take_if(reader, "ipv4")) {
-        match->flags |= PIGLET_SHAPER_MATCH_IPV4;
+        line->match.flags |= PIGLET_SHAPER_MATCH_IPV4;
         return PIGCTL_DONE;
     }
-    if (protocol_find(shaper_peek(reader)) || strcmp(shaper_peek(reader)->text, "protocol") == 0)
-        return protocol_read(reader, match);
-    return shaper_wrong(reader, "a protocol's name, protocol, dscp, source, destination, ipv4 or "
-                                "the end of the line");
+    if (shaper_take_if(reader, "protocol"))
+        return list_take(reader, line, LIST_PROTOCOL);
+    if (!list_of_protocols(shaper_peek(reader)))
+        return shaper_wrong(reader, "a protocol's name, protocol, dscp, source, destination, ipv4 "
+                                    "or the end of the line");
+    if (line->said[LIST_PROTOCOL].line) {
+        reader->at++;
+        return twice(reader);
+    }
+    return list_take(reader, line, LIST_PROTOCOL);
 }
 
-int shaper_match_read(struct shaper_reader *reader, struct piglet_shaper_match *match)
+static bool has_ports(const struct list *protocols)
+{
+    for (unsigned i = 0; i < protocols->count; i++)
+        if (protocols->item[i].first != SHAPER_TCP && protocols->item[i].first != SHAPER_UDP)
+            return false;
+    return true;
+}
+
+int shaper_match_read(struct shaper_reader *reader, struct shaper_match_line *line)
 {
     int code = PIGCTL_DONE;
-    match->from_port_last = match->to_port_last = UINT16_MAX;
+    lists_begin(line->list);
     if (!shaper_peek(reader))
         return shaper_wrong(reader, "what it fits, such as udp or dscp 46");
     while (shaper_peek(reader) && code == PIGCTL_DONE)
-        code = match_word_read(reader, match);
-    bool ports = match->from_port_first || match->from_port_last != UINT16_MAX ||
-                 match->to_port_first || match->to_port_last != UINT16_MAX;
-    if (code == PIGCTL_DONE && ports && match->flags & PIGLET_SHAPER_MATCH_PROTOCOL &&
-        match->protocol != SHAPER_TCP && match->protocol != SHAPER_UDP)
+        code = match_word_read(reader, line);
+    bool ports = line->said[LIST_SOURCE_PORT].line || line->said[LIST_DESTINATION_PORT].line;
+    if (code == PIGCTL_DONE && ports && line->said[LIST_PROTOCOL].line &&
+        !has_ports(&line->list[LIST_PROTOCOL]))
         return complain_at(reader->words->word[0].place, PIGCTL_USAGE,
                            "shaper: this match has ports, and a protocol without; expected tcp or "
                            "udp");

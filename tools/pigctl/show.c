@@ -228,7 +228,11 @@ static int service_row(const void *entry, void *context)
     output_row(output);
     put_text(output, "service", service->name, sizeof service->name);
     put_bool(output, "running", service->running, "yes", "no");
+    uint64_t gone = service->passed + service->dropped;
     put_count(output, "frames", service->frames);
+    put_count(output, "passed", service->passed);
+    put_count(output, "dropped", service->dropped);
+    put_count(output, "consumed", service->frames > gone ? service->frames - gone : 0);
     put_time(output, "time_ns", service->time_ns);
     put_text(output, "settings", service->help, sizeof service->help);
     return 0;

@@ -133,23 +133,6 @@ const struct block *block_find(const char *noun)
     return NULL;
 }
 
-/* The lines as text, the same however they were indented and commented. */
-static void block_text(const struct block_lines *lines, struct bytes *text)
-{
-    unsigned depth = 1;
-    for (unsigned i = 0; i < lines->count; i++) {
-        const struct words *line = &lines->line[i];
-        depth -= line->count == 1 && word_is(line, 0, "}");
-        memset(bytes_add(text, (size_t)2 * depth), ' ', (size_t)2 * depth);
-        for (unsigned j = 0; j < line->count; j++) {
-            size_t length = strlen(line->word[j].text);
-            memcpy(bytes_add(text, length), line->word[j].text, length);
-            *(char *)bytes_add(text, 1) = j + 1 < line->count ? ' ' : '\n';
-        }
-        depth += word_is(line, line->count - 1, "{");
-    }
-}
-
 int block_compile(const struct block *block, const struct block_lines *lines, struct place place,
                   struct changes *changes)
 {
@@ -163,7 +146,7 @@ int block_compile(const struct block *block, const struct block_lines *lines, st
     change->opcode = PIGLET_OP_SERVICE_SWAP;
     change->place = place;
     change->table_bytes = table.count;
-    block_text(lines, &table);
+    table_text_write(lines, &table);
     change->text_bytes = table.count - change->table_bytes;
     change->table = table.data;
     snprintf(change->service, sizeof change->service, "%s", block->noun);
