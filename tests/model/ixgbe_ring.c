@@ -195,10 +195,16 @@ static void queue_write_control(struct ixgbe_model *model, struct ixgbe_model_qu
 static void queue_on(struct ixgbe_model *model, struct ixgbe_model_queue *queue)
 {
     const uint32_t *reg = model_queue_registers(model, queue);
+    uint32_t count = queue_count(model, queue);
     if (!queue->receive && !(REG(DMATXCTL) & IXGBE_DMATXCTL_TE))
         return;
-    queue->enabled = true;
     queue->enable_ns = 0;
+    if (model_forbid(model, reg[QUEUE_HEAD] >= count || reg[QUEUE_TAIL] >= count,
+                     queue->receive ? "4.6.7.1" : "4.6.8.1",
+                     "%s queue %u is on with head %u and tail %u in a ring of %u",
+                     queue_kind(queue), queue->index, reg[QUEUE_HEAD], reg[QUEUE_TAIL], count))
+        return;
+    queue->enabled = true;
     queue->done = reg[QUEUE_HEAD];
     const struct ixgbe_descriptor *ring =
         reg[QUEUE_HEAD] == reg[QUEUE_TAIL] ? NULL : queue_ring(model, queue);

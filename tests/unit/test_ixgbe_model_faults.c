@@ -225,6 +225,77 @@ static void ixgbe_model_53_counts_accesses(void **state)
     assert_non_null(strstr(text, "violations 0"));
 }
 
+static uint32_t guess(uint32_t *state)
+{
+    *state = *state * 1664525 + 1013904223;
+    return *state >> 8;
+}
+
+/* A value that gets somewhere: a ring that is memory, a small index, an enable bit, or anything. */
+static uint32_t guess_value(uint32_t *state)
+{
+    uint32_t ring = (uint32_t)arch_dma_address(rx.ring);
+    const uint32_t likely[] = {0,
+                               1,
+                               guess(state) % 40,
+                               ring,
+                               ring + 128,
+                               512,
+                               1u << 25,
+                               1u << 6,
+                               0x02000402,
+                               1u << 19,
+                               1024,
+                               1u << 26,
+                               guess(state) & 0xff,
+                               guess(state) << 8};
+    return likely[guess(state) % COUNT_OF(likely)];
+}
+
+/* Software that does anything at all: the model goes on, inside its memory and in bounded time. */
+static void ixgbe_model_54_any_software(void **state)
+{
+    (void)state;
+    static const uint32_t place[] = {
+        IXGBE_RDBAL, IXGBE_RDLEN, IXGBE_RDT,  IXGBE_RXDCTL, IXGBE_SRRCTL,   IXGBE_TDBAL,
+        IXGBE_TDLEN, IXGBE_TDH,   IXGBE_TDT,  IXGBE_TXDCTL, IXGBE_DMATXCTL, IXGBE_RXCTRL,
+        IXGBE_RDBAH, IXGBE_RETA,  IXGBE_MRQC, IXGBE_TDWBAL, IXGBE_RTTDCS,   IXGBE_HLREG0,
+    };
+    uint32_t seed = 82599;
+    uint64_t received = 0, sent = 0;
+    struct packet packet = packet_udp_to(PEER, 1, OURS, 2, 1400);
+    for (unsigned round = 0; round < 400; round++) {
+        start(&rx, &tx);
+        sim.strict = false;
+        for (unsigned i = 0; i < RING; i++)
+            tx.ring[i] = (struct ixgbe_descriptor){empty(&tx, i).address, TX_DATA | TX_PAY(60)};
+        put(IXGBE_RDBAH + IXGBE_QUEUE_STRIDE, (uint32_t)(arch_dma_address(rx.ring) >> 32));
+        put(IXGBE_TDBAH + IXGBE_QUEUE_STRIDE, (uint32_t)(arch_dma_address(rx.ring) >> 32));
+        for (unsigned i = 0; i < 250; i++) {
+            uint32_t offset = place[guess(&seed) % COUNT_OF(place)];
+            bool queue = (offset >= IXGBE_RDBAL && offset < 0x2000) || offset >= IXGBE_TDBAL;
+            offset += queue && guess(&seed) & 1 ? IXGBE_QUEUE_STRIDE : 0;
+            if (guess(&seed) % 16 == 0)
+                offset = guess(&seed) % (IXGBE_MODEL_BYTES + 64);
+            if (guess(&seed) % 4)
+                put(offset, guess_value(&seed));
+            else
+                get(offset);
+            if (guess(&seed) % 64 == 0)
+                rx.ring[guess(&seed) % RING].word =
+                    (uint64_t)guess(&seed) << 20 | guess_value(&seed);
+            if (guess(&seed) % 64 == 0)
+                ixgbe_model_fault(&sim.model, guess(&seed) % IXGBE_FAULT_GONE, guess(&seed) & 1);
+            if (guess(&seed) % 8 == 0)
+                wait_us(guess(&seed) % 4000);
+            inject(&packet);
+        }
+        received += sim.model.received;
+        sent += sim.model.sent;
+    }
+    assert_true(received > 1000 && sent > 100); /* it did get somewhere */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +306,7 @@ int main(void)
         cmocka_unit_test(ixgbe_model_51_wrong_descriptors),
         cmocka_unit_test(ixgbe_model_52_stuck_and_gone),
         cmocka_unit_test(ixgbe_model_53_counts_accesses),
+        cmocka_unit_test(ixgbe_model_54_any_software),
     };
     return cmocka_run_group_tests_name("ixgbe_model_faults", tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,8 +50,10 @@ static bool open_dgram(struct wire *wire, const char *paths, char why[160])
     if (!comma || !set_path(&local, paths, (size_t)(comma - paths)) ||
         !set_path(&wire->remote, comma + 1, strlen(comma + 1)))
         return wire_failed(why, "dgram", paths, "give LOCAL,REMOTE, both shorter than 108");
+    struct stat there;
+    if (stat(local.sun_path, &there) == 0 && S_ISSOCK(there.st_mode))
+        unlink(local.sun_path); /* of a run that was killed */
     wire->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    unlink(local.sun_path);
     if (wire->fd < 0 || bind(wire->fd, (const struct sockaddr *)&local, sizeof local) < 0)
         return wire_failed(why, "dgram", paths, strerror(errno));
     memcpy(wire->local, local.sun_path, sizeof wire->local);
