@@ -27,7 +27,7 @@ DEFINES  = -DPIGLET_VERSION='"$(VERSION)"'
 KERNEL_SOURCES := $(sort $(wildcard kernel/*.c psr/*.c services/shaper/*.c services/firewall/*.c)) \
 	services/services.c services/arp.c services/echo.c services/forward.c services/icmp.c services/recorder.c \
 	services/dhcp/answer.c services/dhcp/dhcp.c services/dhcp/lease.c services/dhcp/message.c
-PCI_DRIVER_SOURCES := $(sort $(wildcard drivers/intel/*.c drivers/e1000/*.c drivers/ivshmem/*.c))
+PCI_DRIVER_SOURCES := $(sort $(wildcard drivers/intel/*.c drivers/e1000/*.c drivers/ixgbe/*.c drivers/ivshmem/*.c))
 
 # `make V=1` shows commands.
 QUIET = $(if $(V),,@echo "  $(@F)";)
@@ -52,7 +52,7 @@ x86_64: $(BUILD)/x86_64/piglet.elf
 hosted: $(BUILD)/hosted/piglet
 
 .PHONY: tools
-tools: pigctl pigtap client
+tools: pigctl pigtap client $(BUILD)/tests/model/ixgbe-model
 
 # ---- what people type ----------------------------------------------------------------------------
 
@@ -87,7 +87,8 @@ check: | packages
 	@for file in $(KERNEL_SOURCES) $(PCI_DRIVER_SOURCES); do \
 		$(CLANG) $(CSTD) -O2 $(WARNINGS) $(INCLUDES) -Itests/sim $(DEFINES) -fsyntax-only $$file || exit 1; done
 	cppcheck --quiet --error-exitcode=1 --enable=warning,portability --inline-suppr --std=c11 $(INCLUDES) -Itests/sim \
-		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches kernel services drivers/intel drivers/e1000
+		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches kernel services drivers/intel drivers/e1000 \
+		drivers/ixgbe
 
 help:
 	@echo "make image   what machines start from, in $(BUILD)/: piglet.efi, .img (disk), .iso, .elf (PVH), .ipxe;"

@@ -22,7 +22,8 @@ $(BUILD)/bench/bounce: $(BOUNCE_SOURCES) bench/bounce.h bench/measure.h | packag
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(BOUNCE_SOURCES) -luring
 
-bench: image $(BUILD)/hosted/piglet $(CONTRACT_NEEDS) $(addprefix $(BUILD)/bench/,traffic requests rules path sender)
+bench: image $(BUILD)/hosted/piglet $(CONTRACT_NEEDS) $(addprefix $(BUILD)/bench/,traffic requests rules path sender) \
+		$(BUILD)/tests/model/ixgbe-model
 	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/bench/rules_acl $(BUILD)/bench/sched; fi
 	@$(PYTHON) bench/run --build $(BUILD)
 

@@ -248,6 +248,13 @@ static inline int piglet_chain_record_read(struct piglet_chain *chain,
     return piglet_chain_read(chain, PIGLET_OP_RECORD_READ, memory, first);
 }
 
+static inline int piglet_chain_register_read(struct piglet_chain *chain,
+                                             struct piglet_argument memory, uint32_t nic,
+                                             uint32_t first)
+{
+    return piglet_chain_read(chain, PIGLET_OP_REGISTER_READ, memory, (uint64_t)nic << 32 | first);
+}
+
 static inline int piglet_chain_nic_list(struct piglet_chain *chain, struct piglet_argument memory,
                                         uint32_t first)
 {

@@ -23,6 +23,7 @@ static const struct table tables[] = {
     TABLE(PIGLET_OP_LOG_READ, piglet_log_entry),
     TABLE(PIGLET_OP_RECORD_READ, piglet_record_entry),
     TABLE(PIGLET_OP_NIC_LIST, piglet_nic_entry),
+    TABLE(PIGLET_OP_REGISTER_READ, piglet_register_entry),
     TABLE(PIGLET_OP_ADDRESS_LIST, piglet_address_entry),
     TABLE(PIGLET_OP_ROUTE_LIST, piglet_route_entry),
     TABLE(PIGLET_OP_CLIENT_LIST, piglet_client_entry),

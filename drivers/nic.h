@@ -17,6 +17,7 @@
 enum {
     NICS_MAX = 8,
     NIC_NOWHERE = NICS_MAX, /* what a packet without a route leaves by: a nic that is never up */
+    NIC_QUEUES_MAX = 8,     /* receive queues; 2,048 frames of the pool wait in as many */
     NIC_NAME_MAX = 8,
     NIC_OUT_MAX =
         4 * BATCH_MAX,    /* what one batch may send: itself, errors, frames that waited for ARP */
@@ -32,6 +33,14 @@ struct nic_filter {
     bool all_multicast; /* to any group */
     unsigned stations;  /* and to these unicast addresses */
     uint8_t station[NIC_STATIONS_MAX][6];
+};
+
+/* A register, or `count` of them `stride` bytes apart, as the driver's table has it. */
+struct nic_register {
+    const char *name; /* the datasheet's */
+    uint32_t offset;
+    uint16_t count, stride;
+    bool readable; /* reading has no side effect: anyone may look */
 };
 
 struct nic_driver {
@@ -75,6 +84,12 @@ struct nic_driver {
 
     /* Stops DMA and gives every frame in the rings back to nic->pool. */
     void (*stop)(struct nic *nic);
+
+    /* For people to look at, by request: what registers there are (NULL: none), and a read of one
+     * that is readable. ERR_DEVICE: the device is gone. */
+    const struct nic_register *registers;
+    unsigned register_count;
+    int (*register_read)(struct nic *nic, uint32_t offset, uint32_t *value);
 };
 
 enum { NIC_ATTEND_MS = 100 }; /* how late a link change may be noticed when no interrupt tells */

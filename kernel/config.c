@@ -284,6 +284,15 @@ static int config_clients(struct word *word)
     return error;
 }
 
+static int config_nic_queues(struct word *word)
+{
+    uint64_t queues;
+    int error = service_number(word->value, 1, NIC_QUEUES_MAX, &queues);
+    if (error == 0)
+        word->core->nic_queues = (unsigned)queues;
+    return error;
+}
+
 /* "64K", "1M", or bytes. */
 static int config_window(struct word *word)
 {
@@ -349,6 +358,8 @@ static const struct word_kind words[] = {
     {"idle=", "adaptive, poll or halt", false, config_idle, NULL},
     {"status=", "seconds, up to 86400", false, config_status, NULL},
     {"dump=", "seconds, up to 86400", false, config_dump, NULL},
+    {"nic.queues=", "receive queues of a nic that has several, up to 8", true, config_nic_queues,
+     NULL},
     {"clients=", "how many clients there may be, up to 4096", false, config_clients, NULL},
     {"window=", "bytes of a client's window, 64K to 64M", false, config_window, NULL},
     {"window.rights=", "all, none, or some of read+config+join+bind+copy", false,

@@ -8,6 +8,7 @@
  *   services=+echo,-icmp                            what runs beside the defaults
  *   SERVICE.KEY=VALUE                               a service's own setting
  *   log=error|warning|info|debug   console=ttyS0|…|none   idle=adaptive|poll|halt
+ *   nic.queues=N                                    receive queues of nics that have several
  *   clients=N   window=BYTES[K|M]   window.rights=all|none|read+config+join+bind+copy
  *                                                   who may post requests, and what they may
  *   status=SECONDS   dump=SECONDS                   a status line, all counters, on the console

@@ -105,6 +105,7 @@ struct core {
     uint64_t timers_due_ns;
     uint64_t housekeeping_due_ns;
     unsigned nic_count;
+    unsigned nic_queues; /* receive queues of each nic that has several; 0: one */
     unsigned service_count;
     uint32_t unflushed; /* bit n: nic n has frames in out */
     enum idle_mode idle_mode;

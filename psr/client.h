@@ -384,8 +384,8 @@ opcode_run op_make_frameset, op_set_peer, op_frameset_start, op_frameset_stop, o
 opcode_run op_address_add, op_address_delete, op_route_add, op_route_delete, op_service_start,
     op_service_stop, op_system_stop, op_service_configure, op_service_load, op_service_swap,
     op_service_find, op_table_read; /* configure.c */
-opcode_run op_record_read, op_service_list, op_service_show, op_setting_list, op_counter_read,
-    op_log_read, op_nic_list, op_address_list, op_route_list, op_client_list,
+opcode_run op_record_read, op_register_read, op_service_list, op_service_show, op_setting_list,
+    op_counter_read, op_log_read, op_nic_list, op_address_list, op_route_list, op_client_list,
     op_status_read;                       /* table.c */
 opcode_run op_timer_start, op_timer_stop; /* client_timer.c */
 

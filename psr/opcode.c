@@ -39,6 +39,7 @@ opcode_run *const opcode_runs[PIGLET_OP_COUNT] = {
     [PIGLET_OP_SERVICE_FIND] = op_service_find,
     [PIGLET_OP_SETTING_LIST] = op_setting_list,
     [PIGLET_OP_RECORD_READ] = op_record_read,
+    [PIGLET_OP_REGISTER_READ] = op_register_read,
     [PIGLET_OP_TABLE_READ] = op_table_read,
     [PIGLET_OP_SYSTEM_STOP] = op_system_stop,
 };

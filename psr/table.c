@@ -262,6 +262,52 @@ static void nic_entry(struct piglet_nic_entry *entry, const struct nic *nic)
     text_put(entry->device, sizeof entry->device, nic->device->name);
 }
 
+/* The readable register number `at` of the driver's; false: there is none. */
+static bool register_find(struct piglet_register_entry *entry, const struct nic_driver *driver,
+                          uint32_t at)
+{
+    uint32_t left = at;
+    for (unsigned i = 0; i < driver->register_count; i++) {
+        const struct nic_register *row = &driver->registers[i];
+        unsigned count = row->readable ? row->count : 0;
+        if (left < count) {
+            *entry = (struct piglet_register_entry){.offset = row->offset + left * row->stride,
+                                                    .index = left,
+                                                    .count = count,
+                                                    .next = at + 1};
+            text_put(entry->name, sizeof entry->name, row->name);
+            return true;
+        }
+        left -= count;
+    }
+    return false;
+}
+
+/* A read of a device takes about 1 us. */
+int op_register_read(struct client *client, struct call *call)
+{
+    struct core *core = client->core;
+    struct table table;
+    struct piglet_register_entry entry;
+    uint64_t number = call->value[2] >> 32;
+    int error = table_open(client, call, &table, sizeof entry);
+    if (error < 0)
+        return error;
+    if (number >= core->nic_count || !nic_present(&core->nic[number]))
+        return ERR_NOT_FOUND;
+    struct nic *nic = &core->nic[number];
+    for (uint32_t at = (uint32_t)call->value[2]; !table_full(&table); at++) {
+        if (!register_find(&entry, nic->driver, at))
+            break;
+        if ((error = nic->driver->register_read(nic, entry.offset, &entry.value)) < 0)
+            return error;
+        table_put(&table, &entry, sizeof entry);
+    }
+    call->cost += table.written;
+    call->result = table.written;
+    return 0;
+}
+
 int op_nic_list(struct client *client, struct call *call)
 {
     const struct core *core = client->core;

@@ -63,6 +63,20 @@ $(BUILD)/test/pigctl_raw: tests/client/raw_block.c $(filter-out %/blocks.o,$(PIG
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(CSTD) -g $(WARNINGS) $(INCLUDES) $(DEFINES) -o $@ $^ $(PIGCTL_LIBRARIES)
 
+# The 82599 model behind QEMU's proxy device. Its sources are those of the unit tests, without the simulated machine.
+IXGBE_MODEL_SOURCES = $(filter-out %/ixgbe_sim.c,$(sort $(wildcard tests/model/ixgbe_*.c tests/model/proxy/*.c)))
+IXGBE_MODEL_OBJECTS = $(IXGBE_MODEL_SOURCES:%.c=$(BUILD)/model/obj/%.o)
+
+$(BUILD)/model/obj/%.o: %.c | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(CSTD) -O2 -g $(WARNINGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/model/ixgbe-model: $(IXGBE_MODEL_OBJECTS)
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) -o $@ $^ -lpcap
+
+-include $(IXGBE_MODEL_OBJECTS:.o=.d)
+
 # A client for tests to kill.
 $(BUILD)/test/victim: tests/client/victim.c $(BUILD)/client/libpiglet.a
 	@mkdir -p $(@D)
@@ -102,7 +116,8 @@ fuzz-afl:
 	@tail -3 $(AFL)/log; ! ls $(AFL)/found/default/crashes/id* 2>/dev/null
 
 .PHONY: tests fuzzers races
-tests: $(UNIT_TESTS) $(SERVICE_TESTS) $(PSR_TESTS) $(CLIENT_TESTS) $(BUILD)/test/victim $(BUILD)/test/pigctl_raw
+tests: $(UNIT_TESTS) $(SERVICE_TESTS) $(PSR_TESTS) $(CLIENT_TESTS) $(BUILD)/test/victim $(BUILD)/test/pigctl_raw \
+	$(BUILD)/tests/model/ixgbe-model
 fuzzers: $(FUZZERS)
 .SECONDARY: $(UNIT_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) $(SERVICE_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) \
 	$(PSR_TESTS:$(BUILD)/test/%=$(BUILD)/test/obj/tests/%.o) $(PSR_SHARED) \

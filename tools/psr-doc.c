@@ -145,6 +145,7 @@ static uint64_t example_number(const char *name)
         {"first", 0},
         {"offset", 0},
         {"service << 32 | first", 0},
+        {"nic << 32 | first", 0},
         {"delay_us", 1000000},
         {"period_us", 500000},
     };

@@ -1,25 +1,31 @@
 /* The driver for Intel 8254x and 82574L gigabit controllers: bring-up, link and counters.
  *
  * "SDM" and a section number: the 8254x Software Developer's Manual. "82574": the 82574L datasheet.
- * The fast path is drivers/intel/ring.c. */
+ * The fast path is drivers/intel/ring.h. */
 #include "drivers/e1000/e1000.h"
 
 #include <string.h>
 
 #include "drivers/e1000/registers.h"
+#include "drivers/intel/device.h"
 #include "drivers/intel/ring.h"
 
 enum {
-    E1000_POLL_US = 10,
+    E1000_QUIET_US = 10,      /* it must not be touched for 1 us after a reset */
     E1000_RESET_US = 20000,   /* the reset takes about 1 us, reloading the EEPROM up to 10 ms */
     E1000_MASTER_US = 100000, /* requests under way end within PCIe's longest completion time-out */
-    E1000_EEPROM_US = 10000,  /* one word; Microwire needs about 100 us */
     E1000_STATISTICS_MS = 100, /* nine slow reads: not at every interrupt */
 };
 
-/* Error bits of a receive descriptor that spoil the frame: CE, SE, SEQ, CXE, RXE (SDM 3.2.3.2). Not
+/* Legacy descriptors (SDM 3.2.3.2, 3.3.3). Errors that spoil a frame: CE, SE, SEQ, CXE, RXE. Not
  * TCPE and IPE: checksums are not offloaded, a wrong one is the kernel's to judge. */
-enum { E1000_RX_ERRORS = 0x97 };
+static const struct intel_format e1000_format = {
+    .done = 1ull << 32,
+    .end = 1ull << 33,
+    .broken = 0x97ull << 40,
+    .send = INTEL_TX_EOP | INTEL_TX_IFCS,
+    .length = 1,
+};
 
 struct e1000_chip {
     uint16_t device;
@@ -38,32 +44,27 @@ static const struct e1000_chip e1000_chips[] = {
 };
 
 struct e1000 {
-    struct intel_rings rings; /* first: ring.c looks for it here */
-    struct arch_mmio mmio;
+    struct intel_device device; /* first, for intel_register_read */
+    struct intel_pair rings;
     const struct e1000_chip *chip;
     uint64_t statistics_due_ns;
     bool promiscuous; /* as RCTL says */
-    bool gone;        /* pulled out; registers read as all ones */
 };
 
 static uint32_t e1000_read(const struct e1000 *self, uint32_t offset)
 {
-    return arch_mmio_read32(self->mmio, offset);
+    return intel_read(&self->device, offset);
 }
 
 static void e1000_write(const struct e1000 *self, uint32_t offset, uint32_t value)
 {
-    arch_mmio_write32(self->mmio, offset, value);
+    intel_write(&self->device, offset, value);
 }
 
 static const struct e1000_chip *e1000_chip_of(const struct arch_device *device)
 {
-    if (device->bus != ARCH_BUS_PCI || device->vendor != 0x8086)
-        return NULL;
-    for (unsigned i = 0; i < sizeof e1000_chips / sizeof e1000_chips[0]; i++)
-        if (e1000_chips[i].device == device->device)
-            return &e1000_chips[i];
-    return NULL;
+    return intel_chip(device, e1000_chips, sizeof e1000_chips / sizeof e1000_chips[0],
+                      sizeof e1000_chips[0]);
 }
 
 static bool e1000_match(const struct arch_device *device)
@@ -71,108 +72,49 @@ static bool e1000_match(const struct arch_device *device)
     return e1000_chip_of(device) != NULL;
 }
 
-/* Waits until the bits of `mask` are as wanted. ERR_TIMEOUT, which is logged. */
-static int e1000_wait(struct nic *nic, const char *name, uint32_t offset, uint32_t mask,
-                      uint32_t wanted, unsigned limit_us)
-{
-    const struct e1000 *self = nic->driver_state;
-    uint32_t value = e1000_read(self, offset);
-    for (unsigned spent_us = 0; (value & mask) != wanted; spent_us += E1000_POLL_US) {
-        if (spent_us >= limit_us) {
-            nic_log(nic, LOG_WARNING, "%s at %s: %s is %08lx after %u us, wanted %08lx in %08lx",
-                    self->chip->name, nic->device->name, name, (unsigned long)value, limit_us,
-                    (unsigned long)wanted, (unsigned long)mask);
-            return ERR_TIMEOUT;
-        }
-        arch_delay_us(E1000_POLL_US);
-        value = e1000_read(self, offset);
-    }
-    return 0;
-}
-
 /* ---- bring-up, in the order of SDM 14 ----------------------------------------------------- */
 
 /* SDM 14.2 and 13.4.1, 82574 4.6. The PHY is left alone: it has negotiated since power-on, and
  * doing it again costs seconds on copper (QEMU: half a second) before the first frame. */
-static int e1000_reset(struct nic *nic)
+static int e1000_reset(struct e1000 *self)
 {
-    const struct e1000 *self = nic->driver_state;
     e1000_write(self, E1000_IMC, UINT32_MAX);
     e1000_write(self, E1000_RCTL, 0); /* QEMU's e1000 does not stop receiving by a reset */
     e1000_write(self, E1000_TCTL, 0);
     if (self->chip->pcie) {
         /* A reset while the bus owes it data can hang it (82574 10.2.2.1, GIO Master Disable). */
         e1000_write(self, E1000_CTRL, e1000_read(self, E1000_CTRL) | E1000_CTRL_MASTER_DISABLE);
-        e1000_wait(nic, "STATUS", E1000_STATUS, E1000_STATUS_MASTER, 0, E1000_MASTER_US);
+        intel_wait(&self->device, E1000_STATUS, E1000_STATUS_MASTER, 0, E1000_MASTER_US);
     }
     e1000_write(self, E1000_CTRL, e1000_read(self, E1000_CTRL) | E1000_CTRL_RST);
-    arch_delay_us(E1000_POLL_US); /* it must not be touched for 1 us */
-    int error = e1000_wait(nic, "CTRL", E1000_CTRL, E1000_CTRL_RST, 0, E1000_RESET_US);
+    arch_delay_us(E1000_QUIET_US);
+    int error = intel_wait(&self->device, E1000_CTRL, E1000_CTRL_RST, 0, E1000_RESET_US);
     if (error < 0)
         return error;
     if (self->chip->pcie) /* late or never without an EEPROM; what is missing then shows below */
-        e1000_wait(nic, "EECD", E1000_EECD, E1000_EECD_AUTO_RD, E1000_EECD_AUTO_RD, E1000_RESET_US);
+        intel_wait(&self->device, E1000_EECD, E1000_EECD_AUTO_RD, E1000_EECD_AUTO_RD,
+                   E1000_RESET_US);
     e1000_write(self, E1000_IMC, UINT32_MAX);
     e1000_read(self, E1000_ICR); /* clears what the reset raised */
     return 0;
 }
 
-/* SDM 5.3.1, 82574 10.2.2.4. The software semaphore of the 82574 is skipped: it keeps software from
- * driving the EEPROM's pins together, while EERD has an arbiter of its own. */
-static int e1000_eeprom_read(struct nic *nic, unsigned index, uint16_t *word)
+/* The MAC address is in words 0 to 2, low byte first (SDM 5.6.1). They are read by EERD (SDM 5.3.1,
+ * 82574 10.2.2.4), without the 82574's software semaphore: that keeps software from driving the
+ * EEPROM's pins together, while EERD has an arbiter of its own. Falls back on what the device,
+ * firmware or a hypervisor put into the first receive address. */
+static int e1000_find_mac(struct nic *nic, struct e1000 *self)
 {
-    const struct e1000 *self = nic->driver_state;
-    uint32_t done = self->chip->eerd_done;
-    e1000_write(self, E1000_EERD, index << self->chip->eerd_address_shift | E1000_EERD_START);
-    int error = e1000_wait(nic, "EERD", E1000_EERD, done, done, E1000_EEPROM_US);
-    if (error == 0)
-        *word = (uint16_t)(e1000_read(self, E1000_EERD) >> 16);
-    return error;
-}
-
-/* The MAC address is in words 0 to 2, low byte first (SDM 5.6.1). A wrong checksum (5.6) is only
- * warned about: boards with a good address and a wrong sum are common. */
-static bool e1000_mac_from_eeprom(struct nic *nic)
-{
-    uint16_t sum = 0;
-    for (unsigned i = 0; i < E1000_EEPROM_WORDS; i++) {
-        uint16_t word = 0;
-        if (e1000_eeprom_read(nic, i, &word) < 0)
-            return false;
-        sum = (uint16_t)(sum + word);
-        if (i < 3) {
-            nic->mac[2 * i] = (uint8_t)word;
-            nic->mac[2 * i + 1] = (uint8_t)(word >> 8);
-        }
+    const struct intel_eeprom eeprom = {E1000_EERD, self->chip->eerd_done,
+                                        self->chip->eerd_address_shift, 0, 0};
+    uint16_t word[3];
+    if (intel_eeprom_check(&self->device, &eeprom, word)) {
+        for (unsigned i = 0; i < 6; i++)
+            nic->mac[i] = (uint8_t)(word[i / 2] >> 8 * (i % 2));
+        if (intel_mac_valid(nic->mac))
+            return 0;
     }
-    if (sum != E1000_EEPROM_SUM)
-        nic_log(nic, LOG_WARNING, "EEPROM checksum is %04x, not %04x: its settings may be wrong",
-                sum, E1000_EEPROM_SUM);
-    return true;
-}
-
-static bool e1000_mac_valid(const uint8_t mac[6])
-{
-    static const uint8_t zero[6];
-    return !(mac[0] & 1) && memcmp(mac, zero, 6) != 0;
-}
-
-/* Falls back on what the device, firmware or a hypervisor put into the first receive address. */
-static int e1000_find_mac(struct nic *nic)
-{
-    const struct e1000 *self = nic->driver_state;
-    if (e1000_mac_from_eeprom(nic) && e1000_mac_valid(nic->mac))
-        return 0;
-    uint32_t low = e1000_read(self, E1000_RAL), high = e1000_read(self, E1000_RAH);
-    for (unsigned i = 0; i < 4; i++)
-        nic->mac[i] = (uint8_t)(low >> 8 * i);
-    nic->mac[4] = (uint8_t)high;
-    nic->mac[5] = (uint8_t)(high >> 8);
-    if (e1000_mac_valid(nic->mac) && low != UINT32_MAX)
-        return 0;
-    nic_log(nic, LOG_ERROR, "%s at %s: no MAC address: none in the EEPROM, RAL is %08lx, RAH %08lx",
-            self->chip->name, nic->device->name, (unsigned long)low, (unsigned long)high);
-    return ERR_DEVICE;
+    return intel_address_get(&self->device, E1000_RAL, nic->mac) ? 0 : ERR_DEVICE;
 }
 
 /* SDM 14.3: no flow control (a stalled receiver must not stall its peers; it counts MPC instead),
@@ -189,20 +131,6 @@ static void e1000_set_link(const struct e1000 *self)
     e1000_write(self, E1000_FCTTV, 0);
 }
 
-/* SDM 13.5.2, 13.5.3. NULL: none. An entry that stays as it was goes on matching meanwhile; one that
- * changes is for a moment half the old address, half the new: no station's, or else the kernel
- * drops what came. */
-static void e1000_set_address(const struct e1000 *self, unsigned index, const uint8_t *mac)
-{
-    uint32_t low = 0, high = 0;
-    if (mac) {
-        low = mac[0] | mac[1] << 8 | mac[2] << 16 | (uint32_t)mac[3] << 24;
-        high = mac[4] | mac[5] << 8 | E1000_RAH_AV;
-    }
-    e1000_write(self, E1000_RAL + 8 * index, low);
-    e1000_write(self, E1000_RAH + 8 * index, high);
-}
-
 /* SDM 13.5.1: a group address is received if the bit it hashes to is set. QEMU 7.2 hashes all
  * addresses, and then receives everything, which the filter's contract allows. */
 static void e1000_set_multicast(const struct e1000 *self, bool all)
@@ -216,7 +144,7 @@ static void e1000_set_filters(const struct nic *nic)
 {
     const struct e1000 *self = nic->driver_state;
     for (unsigned i = 0; i < E1000_RA_ENTRIES; i++)
-        e1000_set_address(self, i, i == 0 ? nic->mac : NULL);
+        intel_address_set(&self->device, E1000_RAL + 8 * i, i == 0 ? nic->mac : NULL);
     e1000_set_multicast(self, false);
 }
 
@@ -280,17 +208,13 @@ static int e1000_probe(struct nic *nic, const struct arch_device *device)
     }
     nic->driver_state = self;
     self->chip = e1000_chip_of(device);
-    int error = arch_device_map(device, 0, &self->mmio);
-    if (error < 0) {
-        nic_log(nic, LOG_ERROR, "%s at %s: region 0, its registers, is at %llx with %llu bytes",
-                self->chip->name, device->name, (unsigned long long)device->region[0].address,
-                (unsigned long long)device->region[0].bytes);
+    int error = intel_open(&self->device, nic, self->chip->name);
+    if (error < 0)
         return error;
-    }
-    arch_device_enable(device);
-    if ((error = e1000_reset(nic)) < 0 || (error = e1000_find_mac(nic)) < 0 ||
-        (error = intel_rings_create(nic, self->mmio, E1000_RDT, E1000_TDT, E1000_RX_ERRORS)) < 0 ||
-        (error = intel_receive_fill(nic)) < 0)
+    if ((error = e1000_reset(self)) < 0 || (error = e1000_find_mac(nic, self)) < 0 ||
+        (error = intel_pair_create(nic, &self->rings, self->device.mmio, E1000_RDT, E1000_TDT)) <
+            0 ||
+        (error = intel_receive_fill(nic, &self->rings.receive)) < 0)
         return error; /* each logged its reason and holds nothing; the device is as reset */
     e1000_set_link(self);
     e1000_set_filters(nic);
@@ -305,6 +229,27 @@ static int e1000_probe(struct nic *nic, const struct arch_device *device)
 }
 
 /* ---- while it runs ------------------------------------------------------------------------ */
+
+static __attribute__((noinline)) unsigned e1000_take(struct nic *nic, struct frame **frames,
+                                                     unsigned max)
+{
+    struct e1000 *self = nic->driver_state;
+    return intel_receive(nic, &self->rings.receive, &e1000_format, frames, max);
+}
+
+static unsigned e1000_receive(struct nic *nic, struct frame **frames, unsigned max)
+{
+    struct e1000 *self = nic->driver_state;
+    if (!intel_received(&self->rings.receive, &e1000_format))
+        return 0;
+    return e1000_take(nic, frames, max);
+}
+
+static unsigned e1000_transmit(struct nic *nic, struct frame **frames, unsigned count)
+{
+    struct e1000 *self = nic->driver_state;
+    return intel_transmit(nic, &self->rings.transmit, &e1000_format, frames, count);
+}
 
 /* Registers that clear when read. RNBC is left out of rx_missed: it counts frames that found no
  * descriptor, but those are received after all when one comes before the FIFO overflows (MPC). */
@@ -321,18 +266,13 @@ static void e1000_count(struct nic *nic, const struct e1000 *self)
 static void e1000_attend(struct nic *nic)
 {
     struct e1000 *self = nic->driver_state;
-    if (self->gone)
+    if (self->device.gone)
         return;
-    intel_transmit_reclaim(nic);
+    intel_transmit_reclaim(nic->pool, &self->rings.transmit);
     uint32_t icr = e1000_read(self, E1000_ICR); /* clears, and so releases the interrupt line */
     uint32_t status = e1000_read(self, E1000_STATUS);
-    if (status == UINT32_MAX /* what nothing reads as: PCI 3.0, 6.1 */) {
-        self->gone = true;
-        nic_log(nic, LOG_ERROR, "%s at %s is gone: STATUS is %08lx, ICR %08lx", self->chip->name,
-                nic->device->name, (unsigned long)status, (unsigned long)icr);
-        nic_link(nic, false, 0);
+    if (!intel_present(&self->device, status, icr))
         return;
-    }
     nic_link(nic, status & E1000_STATUS_LU, e1000_speed_mbps(status));
     uint64_t now_ns = arch_clock_ns();
     if (now_ns >= self->statistics_due_ns) {
@@ -351,7 +291,7 @@ static void e1000_attend(struct nic *nic)
 static void e1000_interrupts(struct nic *nic, bool on)
 {
     const struct e1000 *self = nic->driver_state;
-    if (self->gone)
+    if (self->device.gone)
         return; /* all ones would look like a link change before every sleep */
     if (!on) {
         e1000_write(self, E1000_IMC, UINT32_MAX);
@@ -367,10 +307,11 @@ static int e1000_filter(struct nic *nic, const struct nic_filter *filter)
 {
     _Static_assert(1 + NIC_STATIONS_MAX <= (int)E1000_RA_ENTRIES, "all stations have room");
     struct e1000 *self = nic->driver_state;
-    if (self->gone)
+    if (self->device.gone)
         return ERR_DEVICE;
     for (unsigned i = 0; i < NIC_STATIONS_MAX; i++)
-        e1000_set_address(self, 1 + i, i < filter->stations ? filter->station[i] : NULL);
+        intel_address_set(&self->device, E1000_RAL + 8 * (1 + i),
+                          i < filter->stations ? filter->station[i] : NULL);
     e1000_set_multicast(self, filter->all_multicast);
     if (filter->promiscuous != self->promiscuous) {
         self->promiscuous = filter->promiscuous;
@@ -383,19 +324,27 @@ static int e1000_filter(struct nic *nic, const struct nic_filter *filter)
 static void e1000_stop(struct nic *nic)
 {
     struct e1000 *self = nic->driver_state;
-    if (!self->gone)
-        e1000_reset(nic);
-    intel_rings_empty(nic);
+    if (!self->device.gone)
+        e1000_reset(self);
+    intel_pair_empty(nic, &self->rings);
 }
+
+static const struct nic_register e1000_registers[] = {
+#define E1000_ROW(name, offset, count, stride, mode, section)                                      \
+    {#name, offset, count, stride, INTEL_READABLE_##mode},
+    E1000_REGISTERS(E1000_ROW)};
 
 const struct nic_driver e1000_driver = {
     .name = "e1000",
     .match = e1000_match,
     .probe = e1000_probe,
-    .receive = intel_receive,
-    .transmit = intel_transmit,
+    .receive = e1000_receive,
+    .transmit = e1000_transmit,
     .attend = e1000_attend,
     .interrupts = e1000_interrupts,
     .filter = e1000_filter,
     .stop = e1000_stop,
+    .registers = e1000_registers,
+    .register_count = sizeof e1000_registers / sizeof e1000_registers[0],
+    .register_read = intel_register_read,
 };

@@ -2,56 +2,56 @@
  *
  * Names, offsets and modes as in the "PCI/PCI-X Family of Gigabit Ethernet Controllers Software
  * Developer's Manual" (8254x), whose section the last column gives; RFCTL is in the 82574L
- * datasheet only. Modes: RW; RO; RC is cleared by reading; S sets and C clears the bits written as
- * ones. */
+ * datasheet only. Rows with a count are arrays, their elements `stride` bytes apart. Modes: RW; RO;
+ * RC is cleared by reading; S sets and C clears the bits written as ones. */
 #ifndef DRIVERS_E1000_REGISTERS_H
 #define DRIVERS_E1000_REGISTERS_H
 
-/* name, offset, mode, section */
+/* name, offset, count, stride, mode, section */
 #define E1000_REGISTERS(X)                                                                         \
-    X(CTRL, 0x0000, RW, "13.4.1")                                                                  \
-    X(STATUS, 0x0008, RO, "13.4.2")                                                                \
-    X(EECD, 0x0010, RW, "13.4.3")                                                                  \
-    X(EERD, 0x0014, RW, "13.4.4")                                                                  \
-    X(FCAL, 0x0028, RW, "13.4.8")                                                                  \
-    X(FCAH, 0x002c, RW, "13.4.9")                                                                  \
-    X(FCT, 0x0030, RW, "13.4.10")                                                                  \
-    X(ICR, 0x00c0, RC, "13.4.17")                                                                  \
-    X(ITR, 0x00c4, RW, "13.4.18")                                                                  \
-    X(IMS, 0x00d0, S, "13.4.20")                                                                   \
-    X(IMC, 0x00d8, C, "13.4.21")                                                                   \
-    X(RCTL, 0x0100, RW, "13.4.22")                                                                 \
-    X(FCTTV, 0x0170, RW, "13.4.12")                                                                \
-    X(TCTL, 0x0400, RW, "13.4.33")                                                                 \
-    X(TIPG, 0x0410, RW, "13.4.34")                                                                 \
-    X(RDBAL, 0x2800, RW, "13.4.25")                                                                \
-    X(RDBAH, 0x2804, RW, "13.4.26")                                                                \
-    X(RDLEN, 0x2808, RW, "13.4.27")                                                                \
-    X(RDH, 0x2810, RW, "13.4.28")                                                                  \
-    X(RDT, 0x2818, RW, "13.4.29")                                                                  \
-    X(RDTR, 0x2820, RW, "13.4.30")                                                                 \
-    X(RADV, 0x282c, RW, "13.4.31")                                                                 \
-    X(TDBAL, 0x3800, RW, "13.4.36")                                                                \
-    X(TDBAH, 0x3804, RW, "13.4.37")                                                                \
-    X(TDLEN, 0x3808, RW, "13.4.38")                                                                \
-    X(TDH, 0x3810, RW, "13.4.39")                                                                  \
-    X(TDT, 0x3818, RW, "13.4.40")                                                                  \
-    X(TXDCTL, 0x3828, RW, "13.4.43")                                                               \
-    X(CRCERRS, 0x4000, RC, "13.7.1")                                                               \
-    X(ALGNERRC, 0x4004, RC, "13.7.2")                                                              \
-    X(RXERRC, 0x400c, RC, "13.7.4")                                                                \
-    X(MPC, 0x4010, RC, "13.7.5")                                                                   \
-    X(ECOL, 0x4018, RC, "13.7.7")                                                                  \
-    X(LATECOL, 0x4020, RC, "13.7.9")                                                               \
-    X(RLEC, 0x4040, RC, "13.7.15")                                                                 \
-    X(RXCSUM, 0x5000, RW, "13.4")                                                                  \
-    X(RFCTL, 0x5008, RW, "82574")                                                                  \
-    X(MTA, 0x5200, RW, "13.5.1")                                                                   \
-    X(RAL, 0x5400, RW, "13.5.2")                                                                   \
-    X(RAH, 0x5404, RW, "13.5.3")
+    X(CTRL, 0x0000, 1, 0, RW, "13.4.1")                                                            \
+    X(STATUS, 0x0008, 1, 0, RO, "13.4.2")                                                          \
+    X(EECD, 0x0010, 1, 0, RW, "13.4.3")                                                            \
+    X(EERD, 0x0014, 1, 0, RW, "13.4.4")                                                            \
+    X(FCAL, 0x0028, 1, 0, RW, "13.4.8")                                                            \
+    X(FCAH, 0x002c, 1, 0, RW, "13.4.9")                                                            \
+    X(FCT, 0x0030, 1, 0, RW, "13.4.10")                                                            \
+    X(ICR, 0x00c0, 1, 0, RC, "13.4.17")                                                            \
+    X(ITR, 0x00c4, 1, 0, RW, "13.4.18")                                                            \
+    X(IMS, 0x00d0, 1, 0, S, "13.4.20")                                                             \
+    X(IMC, 0x00d8, 1, 0, C, "13.4.21")                                                             \
+    X(RCTL, 0x0100, 1, 0, RW, "13.4.22")                                                           \
+    X(FCTTV, 0x0170, 1, 0, RW, "13.4.12")                                                          \
+    X(TCTL, 0x0400, 1, 0, RW, "13.4.33")                                                           \
+    X(TIPG, 0x0410, 1, 0, RW, "13.4.34")                                                           \
+    X(RDBAL, 0x2800, 1, 0, RW, "13.4.25")                                                          \
+    X(RDBAH, 0x2804, 1, 0, RW, "13.4.26")                                                          \
+    X(RDLEN, 0x2808, 1, 0, RW, "13.4.27")                                                          \
+    X(RDH, 0x2810, 1, 0, RW, "13.4.28")                                                            \
+    X(RDT, 0x2818, 1, 0, RW, "13.4.29")                                                            \
+    X(RDTR, 0x2820, 1, 0, RW, "13.4.30")                                                           \
+    X(RADV, 0x282c, 1, 0, RW, "13.4.31")                                                           \
+    X(TDBAL, 0x3800, 1, 0, RW, "13.4.36")                                                          \
+    X(TDBAH, 0x3804, 1, 0, RW, "13.4.37")                                                          \
+    X(TDLEN, 0x3808, 1, 0, RW, "13.4.38")                                                          \
+    X(TDH, 0x3810, 1, 0, RW, "13.4.39")                                                            \
+    X(TDT, 0x3818, 1, 0, RW, "13.4.40")                                                            \
+    X(TXDCTL, 0x3828, 1, 0, RW, "13.4.43")                                                         \
+    X(CRCERRS, 0x4000, 1, 0, RC, "13.7.1")                                                         \
+    X(ALGNERRC, 0x4004, 1, 0, RC, "13.7.2")                                                        \
+    X(RXERRC, 0x400c, 1, 0, RC, "13.7.4")                                                          \
+    X(MPC, 0x4010, 1, 0, RC, "13.7.5")                                                             \
+    X(ECOL, 0x4018, 1, 0, RC, "13.7.7")                                                            \
+    X(LATECOL, 0x4020, 1, 0, RC, "13.7.9")                                                         \
+    X(RLEC, 0x4040, 1, 0, RC, "13.7.15")                                                           \
+    X(RXCSUM, 0x5000, 1, 0, RW, "13.4")                                                            \
+    X(RFCTL, 0x5008, 1, 0, RW, "82574")                                                            \
+    X(MTA, 0x5200, 128, 4, RW, "13.5.1")                                                           \
+    X(RAL, 0x5400, 16, 8, RW, "13.5.2")                                                            \
+    X(RAH, 0x5404, 16, 8, RW, "13.5.3")
 
 enum e1000_register {
-#define E1000_REGISTER_ENUM(name, offset, mode, section) E1000_##name = (offset),
+#define E1000_REGISTER_ENUM(name, offset, count, stride, mode, section) E1000_##name = (offset),
     E1000_REGISTERS(E1000_REGISTER_ENUM)
 #undef E1000_REGISTER_ENUM
 };

@@ -239,7 +239,15 @@ enum piglet_want {
       "frameset",                                                                                  \
       "Writes the text that the service's table in force was made from, as far as it fits the "    \
       "memory; none where it was loaded without.")                                                 \
-    X(SYSTEM_STOP, 38, "System_Stop", "what was asked for before", (SYSTEM, NUMBER, NONE, NONE),   \
+    X(REGISTER_READ, 38, "Register_Read", "entries written", (SYSTEM, MEMORY, NUMBER, OPTION),     \
+      ("system", "memory", "nic << 32 | first", "offset"), CONFIG, "nothing to undo",              \
+      "32 reads of the device",                                                                    \
+      "RANGE: an offset that is no multiple of 8, or no room for one entry; BUSY: the memory "     \
+      "is in a frameset; NOT_FOUND: no such nic, or it failed its probe; DEVICE: the device is "   \
+      "gone",                                                                                      \
+      "Writes struct piglet_register_entry for the registers of a nic whose reading changes "      \
+      "nothing, from the `first` of them on; none where its driver lists none.")                   \
+    X(SYSTEM_STOP, 39, "System_Stop", "what was asked for before", (SYSTEM, NUMBER, NONE, NONE),   \
       ("system", "stop", "", ""), CONFIG, "asked for what was before", "constant",                 \
       "RANGE: none of these",                                                                      \
       "`stop`: 0 nothing, 1 power off, 2 reboot. The kernel ends with this turn, in order; then "  \

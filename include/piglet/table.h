@@ -114,6 +114,15 @@ struct piglet_record_entry {
     uint32_t next, reserved;
 };
 
+/* A register of a nic, as its driver's table and the datasheet call it. */
+struct piglet_register_entry {
+    char name[24];
+    uint32_t value;
+    uint32_t offset;       /* in the device's registers */
+    uint32_t index, count; /* the element, of an array of so many */
+    uint32_t next, reserved;
+};
+
 struct piglet_status_entry {
     uint64_t now_ns;
     uint64_t boot;
@@ -137,5 +146,6 @@ PIGLET_ASSERT(sizeof(struct piglet_address_entry) == 24, "address entry");
 PIGLET_ASSERT(sizeof(struct piglet_route_entry) == 24, "route entry");
 PIGLET_ASSERT(sizeof(struct piglet_record_entry) == 264, "record entry");
 PIGLET_ASSERT(sizeof(struct piglet_client_entry) == 152, "client entry");
+PIGLET_ASSERT(sizeof(struct piglet_register_entry) == 48, "register entry");
 
 #endif

@@ -51,7 +51,7 @@ def end(site):
     failure = site.piglet.failure()
     status = site.close()
     assert failure is None, f"{site.name}: {failure}\n{site.console.tail()}"
-    if site.hosted:
+    if site.hosted or site.modelled:
         assert status == 0, f"Piglet ended with status {status}:\n{site.console.tail()}"
 
 

@@ -12,7 +12,7 @@ import wires
 from lab import machine as machines
 from lab.namespace import tied
 
-MACHINES = ("q35-e1000e", "hosted-tap", "hosted-san")
+MACHINES = ("q35-e1000e", "q35-ixgbe", "hosted-tap", "hosted-san")
 PIGLET = "10.0.0.2"
 SITE = {"words": f"ip={PIGLET}/24 services=+echo", "windows": 2}
 PORT, HOST_PORT = 7000, 7100  # as in live.h

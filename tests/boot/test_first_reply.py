@@ -7,13 +7,13 @@ import wires
 from lab.machine import Qemu, build_directory
 from lab.wirehost import WireHost
 
-MACHINES = ("q35-e1000", "q35-e1000e")
+MACHINES = ("q35-e1000", "q35-e1000e", "q35-ixgbe")
 ROUNDS = 5
 BOUND_MS = 1000  # for a busy computer; the figure itself is what counts, and is recorded
 GOAL_MS = 300
 # QEMU's e1000 receives nothing for a second of its clock after RCTL was written (set_rx_control in hw/net/e1000.c,
 # for guests that are slow to set up their rings); its e1000e does.
-DEAF_MS = {"e1000": 1000, "e1000e": 0}
+DEAF_MS = {"e1000": 1000, "e1000e": 0, "ixgbe": 0}
 REPLY_TIMEOUT_S = 15
 HOST, PIGLET = "10.0.0.1", "10.0.0.2"
 

@@ -17,6 +17,7 @@ def set_link(site, up):
 def test_link_01_down_and_up(site):
     """Each pull and plug is one line in the log; after the plug Piglet answers again."""
     assert site.host.answers(PIGLET)
+    before = site.counters().get("nic0.link_changes", 0)  # 1 where the link comes up after the nic was found
     for _ in range(ROUNDS):
         mark = site.console.mark()
         set_link(site, False)
@@ -27,4 +28,4 @@ def test_link_01_down_and_up(site):
         assert site.host.answers(PIGLET)
         lines = [line for line in site.console.lines[mark:] if "link" in line and "nic0:" in line]
         assert len(lines) == 2, lines
-    assert site.counters()["nic0.link_changes"] == 2 * ROUNDS
+    assert site.counters()["nic0.link_changes"] == before + 2 * ROUNDS

@@ -8,7 +8,7 @@ import time
 from lab import console, machine
 from lab.namespace import Namespace
 
-QEMU_MACHINES = ("q35-e1000", "pc-e1000", "q35-e1000e", "pc-e1000e")
+QEMU_MACHINES = ("q35-e1000", "pc-e1000", "q35-e1000e", "pc-e1000e", "q35-ixgbe")
 MACHINES = (*QEMU_MACHINES, "hosted-tap", "hosted-san")  # the last: a tap too, and sanitizers
 ALL_MACHINES = (*MACHINES, "hosted-packet", "hosted-xdp")  # where the wire's kind matters
 DUMP_EVERY_S = 1
@@ -131,6 +131,11 @@ class Site:
     @property
     def hosted(self):
         return self.name.startswith("hosted")
+
+    @property
+    def modelled(self):
+        """Whether a nic is our model of one, whose exit status tells of violations."""
+        return self.name.endswith("-ixgbe")
 
     @property
     def windows(self):

@@ -148,6 +148,9 @@ static const struct opcode_try {
     /* What really stops it is tried by test_power.py. */
     [PIGLET_OP_SYSTEM_STOP] = {ROWS(ROW(SYSTEM_STOP, SYS, NUM(0))), 1, 0,
                                ROWS(ROW(SYSTEM_STOP, SYS, NUM(3))), ERR_RANGE},
+    [PIGLET_OP_REGISTER_READ] = {ROWS(PAGE, ROW(REGISTER_READ, SYS, REF(1), NUM(0))), 2, ANY,
+                                 ROWS(PAGE, ROW(REGISTER_READ, SYS, REF(1), NUM(99ull << 32))),
+                                 ERR_NOT_FOUND},
     [PIGLET_OP_TIMER_START] = {ROWS(ROW(TIMER_START, FRESH, NUM(60000000), NUM(100))), 1, SOME,
                                ROWS(ROW(TIMER_START, FRESH, NUM(0), NUM(99))), ERR_RANGE},
     [PIGLET_OP_TIMER_STOP] = {ROWS(ROW(TIMER_START, FRESH, NUM(60000000)), ROW(TIMER_STOP, REF(1))),

@@ -152,7 +152,7 @@ WRONG = [  # a block, its line behind `shaper {`, column, what is said
     (LINK + "\nmatch link source 10.0.0.1 source 10.0.0.2", 2, 28, '"source" is said twice'),
     (LINK + "\nmatch link source port 5-4", 2, 24, "a port or a range"),
     (LINK + "\nmatch link source port 1 source port 2", 2, 33, '"port" is said twice'),
-    (LINK + "\nmatch link udp destination port 80,443x", 2, 35, '"443x" is not understood; expected a port or a range'),
+    (LINK + "\nmatch link udp destination port 80,443x", 2, 36, '"443x" is not understood; expected a port or a range'),
     (LINK + "\nmatch link udp,icmp destination port 80", 2, 1, "expected tcp or udp"),
     (LINK + "\nmatch link udp,x", 2, 16, '"x" is not understood; expected a protocol'),
     (LINK + "\nmatch link source 10.0.0.1,10.0.0.1/8", 2, 28, "has bits behind its length; expected 10.0.0.0/8"),

@@ -12,7 +12,7 @@
 enum { MODE_NONE, MODE_RW, MODE_RO, MODE_RC, MODE_S, MODE_C };
 
 static const uint8_t model_mode[E1000_MODEL_BYTES / 4] = {
-#define MODEL_MODE(name, offset, mode, section) [(offset) / 4] = MODE_##mode,
+#define MODEL_MODE(name, offset, count, stride, mode, section) [(offset) / 4] = MODE_##mode,
     E1000_REGISTERS(MODEL_MODE)
 #undef MODEL_MODE
 };

@@ -66,7 +66,13 @@ static void fail_framesets(void)
     FAILS(EXISTS, JOIN, CAP(sys), CAP(fresh), NUM(1), NUM(0x020000000070ull));
 }
 
-/* By a nic that cannot receive what it takes, or fails to. */
+static int register_gone(struct nic *nic, uint32_t offset, uint32_t *value)
+{
+    (void)nic, (void)offset, (void)value;
+    return ERR_DEVICE;
+}
+
+/* By a nic that cannot receive what it takes, or fails to; or has no registers to look at. */
 static void fail_nics(struct core *core)
 {
     const struct nic_driver *driver = core->nic[0].driver;
@@ -74,6 +80,9 @@ static void fail_nics(struct core *core)
     deaf.filter = NULL;
     core->nic[0].driver = &deaf;
     FAILS(UNSUPPORTED, JOIN, CAP(sys), CAP(fresh), NUM(0));
+    deaf.register_read = register_gone;
+    FAILS(DEVICE, REGISTER_READ, CAP(sys), CAP(big), NUM(0));
+    FAILS(NOT_FOUND, REGISTER_READ, CAP(sys), CAP(big), NUM(9ull << 32));
     core->nic[0].driver = driver;
     sim_filter_fails(core, 0, true);
     FAILS(TIMEOUT, JOIN, CAP(sys), CAP(fresh), NUM(0));
@@ -171,7 +180,8 @@ static void fail_tables(void)
     struct test_request use[PIGLET_OP_COUNT];
     uses(use);
     for (unsigned i = 0; i < PIGLET_OP_COUNT; i++) {
-        if (info[i].right != PIGLET_RIGHT_READ || info[i].want[1] != PIGLET_WANT_MEMORY ||
+        if ((info[i].right != PIGLET_RIGHT_READ && i != PIGLET_OP_REGISTER_READ) ||
+            info[i].want[1] != PIGLET_WANT_MEMORY ||
             i == PIGLET_OP_TABLE_READ) /* bytes, not entries */
             continue;
         static const uint64_t offset[] = {

@@ -291,6 +291,31 @@ static void table_09_records_say_why(void **state)
     stop(core);
 }
 
+/* Only what may be read is, whatever is asked for. */
+static void table_10_registers(void **state)
+{
+    (void)state;
+    start();
+    const struct piglet_register_entry *entry = (const void *)data;
+    assert_int_equal(table_read(PIGLET_OP_REGISTER_READ, 0, 0), PIGLET_TABLE_ENTRIES);
+    assert_string_equal(entry[0].name, "ONE");
+    assert_int_equal(entry[0].count, 1);
+    for (unsigned i = 1; i < PIGLET_TABLE_ENTRIES; i++) {
+        assert_string_equal(entry[i].name, "MANY");
+        assert_int_equal(entry[i].index, i - 1);
+        assert_int_equal(entry[i].count, 60);
+        assert_int_equal(entry[i].value, 0x100 + 8 * (i - 1));
+        assert_int_equal(entry[i].next, i + 1);
+    }
+    assert_int_equal(table_read(PIGLET_OP_REGISTER_READ, 32, 0), 29);
+    assert_int_equal(entry[28].index, 59);
+    assert_int_equal(table_read(PIGLET_OP_REGISTER_READ, 61, 0), 0);
+    assert_int_equal(table_read(PIGLET_OP_REGISTER_READ, UINT32_MAX, 0), 0);
+    struct test_request request = REQUEST_OF(REGISTER_READ, CAP(sys), CAP(memory), NUM(9ull << 32));
+    assert_int_equal(test_client_do(&client, request, NULL), ERR_NOT_FOUND);
+    stop(client.core);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +326,7 @@ int main(void)
         cmocka_unit_test(table_05_clients_and_status),
         cmocka_unit_test(table_06_what_a_service_shows),
         cmocka_unit_test(table_09_records_say_why),
+        cmocka_unit_test(table_10_registers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

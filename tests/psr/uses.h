@@ -109,6 +109,7 @@ static inline void uses(struct test_request use[PIGLET_OP_COUNT])
         REQUEST(SETTING_LIST, CAP(sys), CAP(big), NUM(0), NUM(8)),
         REQUEST(RECORD_READ, CAP(sys), CAP(big), NUM(0), NUM(8)),
         REQUEST(TABLE_READ, CAP(sys), CAP(big), NUM(loader), NUM(8)),
+        REQUEST(REGISTER_READ, CAP(sys), CAP(big), NUM(0), NUM(8)),
         REQUEST(SYSTEM_STOP, CAP(sys), NUM(1)),
     };
     _Static_assert(COUNT_OF(all) == PIGLET_OP_COUNT, "one for each");

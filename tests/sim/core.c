@@ -111,6 +111,20 @@ static int wire_filter(struct nic *nic, const struct nic_filter *filter)
     return 0;
 }
 
+/* A register reads as its offset; those of CLEARS may not be read. */
+static const struct nic_register wire_registers[] = {
+    {"ONE", 0, 1, 0, true},
+    {"CLEARS", 0x10, 4, 4, false},
+    {"MANY", 0x100, 60, 8, true},
+};
+
+static int wire_register_read(struct nic *nic, uint32_t offset, uint32_t *value)
+{
+    (void)nic;
+    *value = offset;
+    return offset == 0 || offset >= 0x100 ? 0 : ERR_DEVICE;
+}
+
 const struct nic_driver sim_wire_driver = {
     .name = "wire",
     .match = wire_match,
@@ -121,6 +135,9 @@ const struct nic_driver sim_wire_driver = {
     .interrupts = wire_interrupts,
     .filter = wire_filter,
     .stop = wire_nothing,
+    .registers = wire_registers,
+    .register_count = sizeof wire_registers / sizeof wire_registers[0],
+    .register_read = wire_register_read,
 };
 
 /* ---- the core ---- */

@@ -131,6 +131,14 @@ size_t arch_memory_left(void)
     return sim.limit - sim.taken;
 }
 
+void *sim_dma(uint64_t address, size_t bytes)
+{
+    uint64_t into = address - (uintptr_t)sim.memory;
+    if (address < (uintptr_t)sim.memory || into > sim.taken || bytes > sim.taken - into)
+        return NULL;
+    return sim.memory + into;
+}
+
 uint64_t arch_dma_address(const void *memory)
 {
     return (uintptr_t)memory;

@@ -28,6 +28,9 @@ const char *sim_console(void);
  * subclass 0, RAM, that memory itself, which arch_device_memory gives. */
 void sim_add_device(const struct arch_device *device);
 
+/* The memory behind a DMA address, or NULL: not all of it was given out by arch_memory_take. */
+void *sim_dma(uint64_t address, size_t bytes);
+
 /* Makes arch_memory_take fail once `bytes` more have been given out. */
 void sim_limit_memory(size_t bytes);
 

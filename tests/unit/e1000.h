@@ -3,6 +3,7 @@
 #define TESTS_UNIT_E1000_H
 
 #include "drivers/e1000/e1000.h"
+#include "drivers/intel/device.h"
 #include "drivers/intel/ring.h"
 #include "kernel/loop.h"
 #include "tests/model/e1000_model.h"
@@ -39,6 +40,16 @@ static inline struct core *probe(struct e1000_model *changed)
 {
     e1000_model_add(changed, 3);
     return sim_start_core(LINE);
+}
+
+/* How the state of the driver begins. */
+static inline struct intel_pair *rings_of(struct core *core)
+{
+    struct {
+        struct intel_device device;
+        struct intel_pair rings;
+    } *state = core->nic[0].driver_state;
+    return &state->rings;
 }
 
 static inline bool said(const char *text)

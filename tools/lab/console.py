@@ -7,7 +7,7 @@ SETTLE_S = 0.1  # from a frame sent to it counted, and from a line printed to it
 STAMP = re.compile(r"^\[ *(\d+\.\d+)\] ")
 
 READY = r"\bpiglet: ready\b"
-TROUBLE = r"PANIC|AddressSanitizer|LeakSanitizer|runtime error:|Blocked re-entrant"
+TROUBLE = r"PANIC|AddressSanitizer|LeakSanitizer|runtime error:|Blocked re-entrant|ixgbe-model: nic\d+: violation"
 STATUS = r"\bstatus: up (?P<up>\d+) s, rx (?P<rx>\d+), tx (?P<tx>\d+), load (?P<load>[\d.]+) %, " \
          r"drops (?P<drops>\d+)(?P<why>.*)"
 COUNTER = re.compile(r"\bcounter (?P<name>[\w.-]+) (?P<value>\d+)$")

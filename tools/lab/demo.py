@@ -1,6 +1,7 @@
 """`make run`: Piglet in QEMU with a Linux host on the same wire, shown working."""
 import os
 import re
+import shlex
 import signal
 import socket
 import time
@@ -146,14 +147,17 @@ class Demo:
         screen.line(f"  {self.wire.picture(model)}")
         screen.line()
         start = options.image or options.elf
-        shown = f"-kernel {os.path.relpath(start)} \\\n    -append '{words.strip()}'"
+        begin = f"qemu-system-x86_64 -machine {options.machine} -device {model}"
+        shown = f"{begin} -kernel {os.path.relpath(start)} \\\n    -append '{words.strip()}'"
         if options.image:
-            shown = "with UEFI (OVMF), from " + (start if start == NETWORK else os.path.relpath(start))
-        screen.line(screen.paint(f"  qemu-system-x86_64 -machine {options.machine} -device {model} {shown}", "dim"))
+            shown = f"{begin} with UEFI (OVMF), from " + (start if start == NETWORK else os.path.relpath(start))
+        elif model == "ixgbe":  # two programs
+            shown = f"tools/run-qemu --machine {options.machine} --nic {model} \\\n    --append '{words.strip()}'"
+        screen.line(screen.paint(f"  {shown}", "dim"))
         screen.line()
         self.machine = Qemu(start, words, options.machine, options.memory, [(model, self.wire.netdev)],
                             [*options.qemu, *window_devices([(self.window, WINDOW_BYTES)])],
-                            self._console_line, self.wire.fds)
+                            self._console_line, self.wire.fds, model_options=shlex.split(options.model))
         timeout = UEFI_REPLY_TIMEOUT_S if options.image else FIRST_REPLY_TIMEOUT_S
         if start == NETWORK:
             self.machine.wait_ready(timeout)  # until then it is iPXE that answers

@@ -18,6 +18,7 @@ READY_TIMEOUT_S = 20  # a boot takes half a second; on a busy computer several
 STOP_TIMEOUT_S = 5
 WINDOW_BYTES_MIN, WINDOW_BYTES_MAX = 64 << 10, 64 << 20
 MAC_FIRST = 0x525400123456
+FAULT_ALWAYS = 2 ** 32 - 1
 
 
 def build_directory():
@@ -73,14 +74,18 @@ class Qemu(Machine):
     """Piglet in QEMU under TCG. `start`: an .elf, or what firmware.start_options takes. `nics`: (model, netdev
     arguments) pairs, in PCI order."""
 
-    def __init__(self, start, words="", machine="q35", memory="64M", nics=(), extra=(), sink=None, fds=(), bus="sata"):
+    def __init__(self, start, words="", machine="q35", memory="64M", nics=(), extra=(), sink=None, fds=(), bus="sata",
+                 model_options=()):
         ours, theirs = socket.socketpair()
-        with theirs:
+        self._control, models = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._modelled = [i for i, (model, _) in enumerate(nics) if model == "ixgbe"]
+        with theirs, models:
             command = qemu_command(start, words, machine, memory, nics,
                                    ["-chardev", f"socket,id=qmp,fd={theirs.fileno()}",
-                                    "-mon", "chardev=qmp,mode=control", *extra], bus)
-            super().__init__(command, None, sink, (theirs.fileno(), *fds))
+                                    "-mon", "chardev=qmp,mode=control", *extra], bus, models.fileno(), model_options)
+            super().__init__(command, None, sink, (theirs.fileno(), models.fileno(), *fds))
         ours.settimeout(10)
+        self._control.settimeout(10)
         self._qmp_socket, self._qmp = ours, None
 
     def qmp(self, execute, **arguments):
@@ -99,26 +104,83 @@ class Qemu(Machine):
                 return answer["return"]
 
     def set_link(self, nic, up):
-        self.qmp("set_link", name=f"nic{nic}", up=up)
+        if nic in self._modelled:
+            self.fault(nic, "link-down", 0 if up else FAULT_ALWAYS)
+        else:
+            self.qmp("set_link", name=f"nic{nic}", up=up)
+
+    def fault(self, nic, name, times=1):
+        """The model behind this nic does something wrong, as `ixgbe-model --help` lists, so many times."""
+        self._control.send(f"{self._modelled.index(nic)} {name} {times}".encode())
+        answer = self._control.recv(100).decode()
+        if answer != "ok":
+            raise AssertionError(f"fault {name} of nic{nic}: {answer or 'the model is gone'}")
 
     def stop(self):
         status = super().stop()
         if self._qmp:
             self._qmp.close()
         self._qmp_socket.close()
+        self._control.close()
         return status
 
 
-def qemu_command(start, words, machine, memory, nics, extra=(), bus="sata"):
+def qemu_command(start, words, machine, memory, nics, extra=(), bus="sata", control=None, model_options=()):
+    """The command line. Nics called "ixgbe" are those of our model (tests/model), which then starts QEMU; `control`
+    is a descriptor it takes faults by, `model_options` are more words for it."""
     if not shutil.which("qemu-system-x86_64"):
         raise LabError("qemu-system-x86_64 is missing", "sudo apt-get install qemu-system-x86")
-    command = ["qemu-system-x86_64", "-machine", machine, "-accel", "tcg", "-m", memory, "-nodefaults",
-               "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
+    modelled = [(i, netdev) for i, (model, netdev) in enumerate(nics) if model == "ixgbe"]
+    accelerator, memory_words = "tcg", []
+    if modelled:
+        # The model reaches the guest's memory, and serves one access at a time.
+        accelerator, machine = "tcg,thread=single", f"{machine},memory-backend=ram"
+        memory_words = ["-object", f"memory-backend-memfd,id=ram,size={memory},share=on"]
+    command = ["qemu-system-x86_64", *memory_words, "-machine", machine, "-accel", accelerator, "-m", memory,
+               "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
                *firmware.start_options(start, words, bus)]
+    sockets = 0
     for i, (model, netdev) in enumerate(nics):
+        if model == "ixgbe":
+            command += ["-device", f"x-pci-proxy-dev,id=nic{i},fd={{fd{sockets}}}"]
+            sockets += 1
+            continue
         command += ["-netdev", f"{netdev},id=wire{i}",
                     "-device", f"{model},id=nic{i},netdev=wire{i},mac={mac_of(i)},{firmware.rom(start, model, i)}"]
-    return command + list(extra)
+    command += extra
+    return model_command(modelled, control, model_options) + command if modelled else command
+
+
+def model_command(modelled, control, options):
+    """What starts the models, up to QEMU's own command. `modelled`: (index, netdev) pairs."""
+    program = os.path.join(build_directory(), "tests", "model", "ixgbe-model")
+    if not os.path.exists(program):
+        raise LabError(f"{program} is not there", "`make` builds it")
+    command = [program, "--cpu", str(model_processor()), "--strict", *options]
+    if control is not None:
+        command += ["--control", str(control)]
+    for i, netdev in modelled:
+        command += ["--mac", mac_of(i), "--wire", wire_of(netdev)]
+    return [*command, "--"]
+
+
+def model_processor():
+    """Each access to a register goes from QEMU to the model and back: on one processor that is five times faster."""
+    processors = sorted(os.sched_getaffinity(0))
+    return processors[os.getpid() % len(processors)]
+
+
+def wire_of(netdev):
+    """QEMU's -netdev as the model says it."""
+    kind, _, rest = netdev.partition(",")
+    words = dict(word.split("=", 1) for word in rest.split(",") if "=" in word)
+    if kind == "tap":
+        return f"fd:{words['fd']}" if "fd" in words else f"tap:{words['ifname']}"
+    if kind == "dgram":
+        return f"dgram:{words['local.path']},{words['remote.path']}"
+    if kind == "hubport":
+        return "none"
+    raise LabError(f"QEMU's network {kind} cannot be a wire of the ixgbe model", "give it --tap or --dgram")
 
 
 def compiled(configs):

@@ -52,6 +52,10 @@ static const struct command commands[] = {
      true,
      "Prints them, or serves them over HTTP until Ctrl-C:\n"
      "  pigctl export --listen 127.0.0.1:9100\n"},
+    {"regs", "[NIC] [REGISTER]", "a nic's registers, by name, from its driver's table", regs, true,
+     "The first nic's, or NIC's; only those whose reading changes nothing, and of arrays, unless\n"
+     "REGISTER names it, only what is not as after a reset. The section is the datasheet's.\n"
+     "  pigctl regs nic0 LINKS2\n"},
     {"log", "[-f]", "the kernel's log", show_log, true,
      "-f stays and shows new lines as they come; with --json, each is an object on a line.\n"},
     {"clients", "", "who is attached, and what they do", show_clients, true, ""},

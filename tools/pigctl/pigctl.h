@@ -59,7 +59,7 @@ command_function show_status, show_nics, show_services, show_counters, show_drop
     show_clients, show_addresses, show_routes, show_arp, show_flows;
 command_function stop_poweroff, stop_reboot;
 command_function change; /* words as show.c found them, with the noun in session */
-command_function ping, requests, top, doctor, why, capture, export_metrics;
+command_function ping, requests, top, doctor, why, capture, export_metrics, regs;
 command_function compile, apply, confirm, diff, show;
 
 #endif
