@@ -105,15 +105,16 @@ class Windows:
 class Site:
     """Boots Piglet on `name` with a nic a host. `hosts`: lists of addresses of each host's end; `windows`: how many
     clients can attach, by the names in `self.windows`; `before` is called with the first host, once that has its
-    wire and before Piglet starts. `start`, `memory`, `bus`: QEMU starts from this instead of the kernel itself (lab.firmware);
+    wire and before Piglet starts; `configs`: files that it boots with. `start`, `memory`, `bus`: QEMU starts from this instead of the kernel itself (lab.firmware);
     its words are its own."""
 
     def __init__(self, name, words, hosts=(("10.0.0.1/24",),), models=None, devices=(), wait=True, windows=0,
-                 before=None, start=None, memory="64M", bus="sata"):
+                 before=None, configs=(), start=None, memory="64M", bus="sata"):
         self.name = name
         self.places = Windows(self.hosted, windows)
         self.hosts = [Host(addresses) for addresses in hosts]
         self.piglet, self._spare, self._before = None, [], before
+        self._module = machine.compiled(configs) if configs else None
         words = f"{words} dump={DUMP_EVERY_S}".strip()
         try:
             if self.hosted:
@@ -159,8 +160,12 @@ class Site:
             self._before(self.host)
         models = models or [model] * len(taps)
         nics = [(model, machine.tap_netdev(tap)) for model, tap in zip(models, taps)]
+        fds = [tap.fd for tap in taps]
+        if self._module:
+            devices = [*devices, "-initrd", f"/proc/self/fd/{self._module}"]
+            fds.append(self._module)
         self.piglet = machine.Qemu(start or artefact("x86_64", "piglet.elf"), f"console=ttyS0 {words}", board, memory, nics,
-                                   [*devices, *self.places.devices], fds=[tap.fd for tap in taps], bus=bus)
+                                   [*devices, *self.places.devices], fds=fds, bus=bus)
 
     def _start_hosted(self, words, devices):
         place = self.hosts[0].namespace if self.hosts else Namespace()
@@ -179,7 +184,8 @@ class Site:
         if self._before:
             self._before(self.host)
         program = artefact("hosted-san" if self.name in ("hosted-san", "hosted-xdp") else "hosted", "piglet")
-        self.piglet = machine.Hosted(program, words, nics, place, window=self.places.socket)
+        modules = [f"/proc/{os.getpid()}/fd/{self._module}"] if self._module else ()
+        self.piglet = machine.Hosted(program, words, nics, place, window=self.places.socket, modules=modules)
 
     def _veth(self, place, host):
         """A cable between the host and Piglet's namespace, whose own stack has no address and stays silent."""
@@ -217,6 +223,9 @@ class Site:
             host.namespace.close()
         for place in self._spare:
             place.close()
+        if self._module:
+            os.close(self._module)
+            self._module = None
         self.places.close()
         return status
 

@@ -1,4 +1,5 @@
 """Traffic from the Linux host on Piglet's wire: first reply, live ping."""
+import json
 import os
 import re
 import select
@@ -25,6 +26,20 @@ def echo_request(ident, sequence, payload=b"piglet first reply"):
     header = struct.pack("!BBHHH", ECHO_REQUEST, 0, 0, ident, sequence)
     total = checksum(header + payload)
     return struct.pack("!BBHHH", ECHO_REQUEST, 0, total, ident, sequence) + payload
+
+
+def received(namespace, interface):
+    """What came in by a host's wire: a time in s, and bytes, each frame's header included."""
+    told = namespace.run(f"ip -s -j link show {interface}").stdout
+    return time.monotonic(), json.loads(told)[0]["stats64"]["rx"]["bytes"]
+
+
+def receiving(namespace, interface, during):
+    """The rate of whole frames that come in by a host's wire during a call, in kbit/s; and what that gives."""
+    then, before = received(namespace, interface)
+    result = during()
+    now, after = received(namespace, interface)
+    return (after - before) * 8 / 1000 / (now - then), result
 
 
 def first_reply(raw, address, timeout, alive=lambda: True):
