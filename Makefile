@@ -75,6 +75,7 @@ fuzz: fuzzers
 	@tests/run --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),600)
 
 soak: x86_64 hosted tools races fuzzers
+	@RELOADS=20000 tests/run --boot hosted-tap --pytest-args '-k test_reload'
 	@tests/run --race '$(BUILD)/race/*' --race tests/client/nftables.py --race-seconds 600 --fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds 3600
 
 SOURCES_ALL = $(shell git ls-files '*.c' '*.h' 2>/dev/null)
