@@ -105,8 +105,8 @@ class Windows:
 class Site:
     """Boots Piglet on `name` with a nic a host. `hosts`: lists of addresses of each host's end; `windows`: how many
     clients can attach, by the names in `self.windows`; `before` is called with the first host, once that has its
-    wire and before Piglet starts; `configs`: files that it boots with. `start`, `memory`, `bus`: QEMU starts from this instead of the kernel itself (lab.firmware);
-    its words are its own."""
+    wire and before Piglet starts; `configs`: files that it boots with. `start`, `memory`, `bus`: QEMU starts from this
+    instead of the kernel itself (lab.firmware); its words are its own."""
 
     def __init__(self, name, words, hosts=(("10.0.0.1/24",),), models=None, devices=(), wait=True, windows=0,
                  before=None, configs=(), start=None, memory="64M", bus="sata"):
