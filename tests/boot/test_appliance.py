@@ -17,19 +17,19 @@ MACHINES = ("q35-e1000e",)
 COMMAND_TIMEOUT_S = 40
 END = "end of command"
 PAGE = os.path.join(machines.ROOT, "docs", "appliance.md")
-DROPPED_BY_LINE = r"10\.0\.0\.7:\d+ > 192\.0\.2\.1:25 tcp S: dropped by .*\(firewall-drop\), rule in line 34\n"
+DROPPED_BY_LINE = r"10\.0\.0\.7:\d+ > 192\.0\.2\.1:25 tcp S: dropped by .*; appliance\.conf:34: reject forward .* log\n"
 SAYS = [  # beginnings of commands, in the page's order, and what they must say
     ("export PATH=", r"^$"),
     ("alias office=", r"^$"),
     ("office ping -c 3 ", "3 packets transmitted, 3 received, 0% packet loss"),
     ("office curl -sS -m 3 telnet://192.0.2.1:25", r"curl: \(7\) Failed to connect to 192\.0\.2\.1 port 25"),
     ("pigctl why tcp", DROPPED_BY_LINE),
-    ("sed -n 34p examples/appliance.conf", r"^ *reject forward .* log\n$"),
     ("pigctl log | grep", r"firewall: line 34: reset protocol 6 10\.0\.0\.7:\d+ > 192\.0\.2\.1:25\n"),
     ("world ping -c 1 -W 1 10.0.0.7", "1 packets transmitted, 0 received"),
-    ("pigctl why host 10.0.0.7 and icmp", r"nic1 in, 98 bytes, 192\.0\.2\.1 > 10\.0\.0\.7 icmp .*\(firewall-drop\)\n$"),
+    ("pigctl why host 10.0.0.7 and icmp", r"nic1 in, 98 bytes, 192\.0\.2\.1 > 10\.0\.0\.7 icmp .*; appliance\.conf:22: default forward drop\n$"),
     ("pigctl drops", r"\nfirewall-drop +2 "),
     ("pigctl services show firewall", r"rule \d+, line 34: 1 packets(.*\n)+default forward: 1 packets, 98 bytes\n"),
+    ("pigctl flows", r"10\.0\.0\.7"),
     ("world iperf3", r""),
     ("office iperf3", r"  ([4-9]\.\d+|9) Mbits/sec +receiver"),
     ("pigctl services show shaper", r"\nup-rest sent \d{4} queued .* dropped [1-9]\d* "),
