@@ -10,7 +10,6 @@ import tempfile
 import time
 
 import pytest
-import wires
 from lab import between, console, machine as machines
 
 MACHINES = ("q35-e1000e",)

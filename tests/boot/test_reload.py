@@ -2,7 +2,6 @@
 
 Both sets of rules allow what runs; the rest of them differs, and both have their own shaper. Each reload is `pigctl apply`:
 a table loaded, checked, compiled, and swapped in; live connections judged again."""
-import hashlib
 import json
 import os
 import re
