@@ -18,8 +18,8 @@ LINE_KBIT = 9500
 FRAME, DATAGRAM = 1514, 1472  # bytes of a full frame, and what of them is a UDP datagram's payload
 SENT_KBIT = 14000
 FRAMES_MIN = 1000
-RATE_BELOW, RATE_ABOVE = 0.95, 1.03  # above it is the burst
-TRIES = 3  # a loaded computer takes the processor away for longer than a burst lasts
+RATE_BELOW, RATE_ABOVE = 0.9, 1.03  # a computer with too much to do loses what a burst does not cover; above it is the burst
+TRIES = 3  # the best counts, as what else runs only takes away
 SCRIPT_TIMEOUT_S = 20
 PAGE_BYTES = 400000
 SERVE = """
@@ -84,7 +84,8 @@ class Example:
         """The kbit/s of frames that arrive while more is sent, by UDP: a TCP connection may leave room, UDP leaves none."""
         receiver, port = (self.office, 5202) if reverse else (self.world, 5201)  # what waited of one run is not for the next
         server = self.serve(self.world, f"iperf3 -s -1 -p {port} --forceflush", "listening")
-        client = self.office.namespace.start(f"iperf3 -p {port} -u -l {DATAGRAM} -c {WORLD} -b {SENT_KBIT}k -t {3 * MEASURE_S} {reverse}")
+        client = self.office.namespace.start(f"iperf3 -p {port} -u -l {DATAGRAM} -c {WORLD} -b {SENT_KBIT}k "
+                                             f"-t {3 * MEASURE_S} {reverse}")
         time.sleep(SETTLE_S)
         kbit, _ = traffic.receiving(receiver.namespace, receiver.interface, lambda: time.sleep(MEASURE_S))
         for each in (client, server):
@@ -203,7 +204,8 @@ def test_example_07_rate(example):
             got = example.rate(reverse)
             if got > RATE_BELOW * wanted:
                 break
-        wires.figures.append(f"{example.site.name}: {example.name}, {name}: {got:.0f} of {wanted:.0f} kbit/s ({got / wanted - 1:+.2%})")
+        wires.figures.append(f"{example.site.name}: {example.name}, {name}: {got:.0f} of {wanted:.0f} kbit/s "
+                             f"({got / wanted - 1:+.2%})")
         assert RATE_BELOW * wanted < got < RATE_ABOVE * wanted
     sent = dict(re.findall(r"^(\S+) sent (\d+) ", example.pigctl("services", "show", "shaper"), re.M))
     classes = ("up", "up-rest", "down", "down-rest") if example.name == "appliance" else ("line", "rest")

@@ -7,9 +7,9 @@
 enum {
     TARGET_US = 5000, /* RFC 8289 4.2, 4.3 */
     INTERVAL_US = 100000,
-    QUANTUM = 1514,      /* a frame of Ethernet's: RFC 8290 5.2.4 */
-    LIMIT_FRAMES = 1000, /* and as many bytes as these can have */
-    BURST_US = 5000, /* of the ceiling: so late may a process or a guest wake and lose no rate */
+    QUANTUM = 1514,        /* a frame of Ethernet's: RFC 8290 5.2.4 */
+    LIMIT_FRAMES = 1000,   /* and as many bytes as these can have */
+    BURST_US = 5000,       /* of the ceiling: how late we may wake and lose no rate */
     BYTE_US = 8 * 1000000, /* bit/s times us, of a byte */
     NICS_MAX = 256,
 };
