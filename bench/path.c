@@ -89,8 +89,10 @@ static unsigned null_receive(struct nic *nic, struct frame **frames, unsigned ma
 
 static unsigned null_transmit(struct nic *nic, struct frame **frames, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
+        *nic->count.tx_bytes += frames[i]->length;
         frame_free(nic->pool, frames[i]);
+    }
     swallowed += count;
     return count;
 }

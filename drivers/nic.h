@@ -62,7 +62,8 @@ struct nic_driver {
      * counters. */
     unsigned (*receive)(struct nic *nic, struct frame **frames, unsigned max);
 
-    /* Hands over frames in order and rings the doorbell once. Returns how many were taken, from the
+    /* Hands over frames in order, adds their lengths to *count.tx_bytes (it has each in hand, and the
+     * kernel would have to look again) and rings the doorbell once. Returns how many were taken, from the
      * front: those are the driver's (FRAME_OF_TRANSMIT_RING) until it frees them to nic->pool; the
      * others stay the caller's. Reclaims finished frames when room is short. Frames shorter than
      * FRAME_LENGTH_MIN are padded by the device or the driver. */
@@ -121,8 +122,9 @@ struct nic {
     } out;
 
     struct {
-        uint64_t *rx_frames, *rx_bytes, *tx_frames, *tx_bytes; /* counted by the kernel */
+        uint64_t *rx_frames, *rx_bytes, *tx_frames; /* counted by the kernel */
         uint64_t *rx_batches, *tx_batches;
+        uint64_t *tx_bytes;                                         /* by the driver, in transmit */
         uint64_t *rx_errors, *rx_missed, *tx_errors, *link_changes; /* by the driver, in attend */
     } count;
 };

@@ -182,14 +182,8 @@ static void nic_send(struct core *core, struct nic *nic, struct batch *batch)
     unsigned taken = 0;
     enum drop_reason reason = DROP_NIC_DOWN;
     if (nic->link_up) {
-        uint64_t bytes = 0;
-        for (unsigned i = 0; i < batch->count; i++)
-            bytes += batch->frame[i]->length;
         taken = nic->driver->transmit(nic, batch->frame, batch->count);
-        for (unsigned i = taken; i < batch->count; i++)
-            bytes -= batch->frame[i]->length;
         *nic->count.tx_frames += taken;
-        *nic->count.tx_bytes += bytes;
         ++*nic->count.tx_batches;
         reason = DROP_NIC_RING_FULL;
     }

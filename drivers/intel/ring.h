@@ -211,6 +211,7 @@ INTEL_TEMPLATE unsigned intel_transmit(struct nic *nic, struct intel_ring *ring,
     if (count == 0)
         return 0;
     unsigned next = ring->next, first = next, at = 0;
+    uint64_t bytes = 0;
     struct intel_descriptor *descriptor;
     do {
         unsigned run = count - at < INTEL_RING - next ? count - at : INTEL_RING - next;
@@ -221,6 +222,7 @@ INTEL_TEMPLATE unsigned intel_transmit(struct nic *nic, struct intel_ring *ring,
             frame->owner = FRAME_OF_TRANSMIT_RING;
             descriptor[i].address = frame_dma(frame);
             descriptor[i].word = format->send | frame->length * format->length;
+            bytes += frame->length;
         }
         descriptor += run - 1;
         at += run;
@@ -231,6 +233,7 @@ INTEL_TEMPLATE unsigned intel_transmit(struct nic *nic, struct intel_ring *ring,
     ring->last[first] = (uint8_t)(next - 1);
     ring->free -= count;
     ring->next = next;
+    *nic->count.tx_bytes += bytes;
     arch_write_barrier(); /* the descriptors before the tail that shows them */
     arch_mmio_write32(ring->mmio, ring->tail_register, next);
     return count;

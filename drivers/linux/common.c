@@ -224,8 +224,10 @@ unsigned linux_send(struct nic *nic, struct linux_sender *sender, struct frame *
         sender->refused = sent <= 0 && gone > 0;
         if (gone == 0)
             break;
-        while (gone-- > 0)
+        for (; gone > 0; gone--) {
+            *nic->count.tx_bytes += frames[done]->length;
             frame_free(nic->pool, frames[done++]);
+        }
     }
     return done;
 }

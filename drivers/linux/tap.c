@@ -117,6 +117,7 @@ static unsigned tap_transmit(struct nic *nic, struct frame **frames, unsigned co
                 return i;
             ++*nic->count.tx_errors;
         }
+        *nic->count.tx_bytes += frames[i]->length;
         frame_free(nic->pool, frames[i]);
     }
     return count;

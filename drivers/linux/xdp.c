@@ -406,6 +406,7 @@ static unsigned xdp_transmit(struct nic *nic, struct frame **frames, unsigned co
         uint64_t offset = (uint64_t)(frame->data - (nic->pool->memory + chunk));
         size_t length = linux_pad(frame);
         frame->owner = FRAME_OF_TRANSMIT_RING;
+        *nic->count.tx_bytes += frame->length;
         *xsk_ring_prod__tx_desc(&queue->send, at + i) = (struct xdp_desc){
             .addr = chunk | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT, .len = (uint32_t)length};
     }

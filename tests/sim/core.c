@@ -86,6 +86,7 @@ static unsigned wire_transmit(struct nic *nic, struct frame **frames, unsigned c
             return i;
         to->length = frames[i]->length;
         memcpy(to->data, frames[i]->data, frames[i]->length);
+        *nic->count.tx_bytes += frames[i]->length;
         frame_free(nic->pool, frames[i]);
     }
     return count;

@@ -50,6 +50,7 @@ static void count_start(struct core *core, struct nic *nic)
     }
     core->frames.exhausted = &core->drop[DROP_NO_FRAME];
     nic->count.tx_errors = nic_counter(nic, "tx_errors", "");
+    nic->count.tx_bytes = nic_counter(nic, "tx_bytes", "");
     nic->count.link_changes = nic_counter(nic, "link_changes", "");
 }
 

@@ -56,6 +56,7 @@ static struct nic *nic_alone(const struct nic_driver *driver)
     nic->driver = driver;
     nic->mtu = FRAME_LENGTH_MAX - 14;
     nic->count.tx_errors = nic_counter(nic, "tx_errors", "");
+    nic->count.tx_bytes = nic_counter(nic, "tx_bytes", "");
     return nic;
 }
 
