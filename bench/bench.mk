@@ -11,7 +11,7 @@ $(BUILD)/bench/traffic: bench/traffic.c $(wildcard include/wire/*.h) | packages
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $<
 
 # What bench/contract counts with, and of.
-CONTRACT_NEEDS = $(BUILD)/x86_64/piglet.elf $(BUILD)/tools/pigctl $(BUILD)/bench/insn_plugin.so
+CONTRACT_NEEDS = $(BUILD)/x86_64/piglet.elf $(BUILD)/tools/pigctl $(BUILD)/bench/insn_plugin.so $(BUILD)/tests/model/ixgbe-model
 
 contract-record: $(CONTRACT_NEEDS)
 	@CC='$(CC)' bench/contract --build $(BUILD) --record
@@ -22,8 +22,7 @@ $(BUILD)/bench/bounce: $(BOUNCE_SOURCES) bench/bounce.h bench/measure.h | packag
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -pthread -o $@ $(BOUNCE_SOURCES) -luring
 
-bench: image $(BUILD)/hosted/piglet $(CONTRACT_NEEDS) $(addprefix $(BUILD)/bench/,traffic requests rules path sender) \
-		$(BUILD)/tests/model/ixgbe-model
+bench: image $(BUILD)/hosted/piglet $(CONTRACT_NEEDS) $(addprefix $(BUILD)/bench/,traffic requests rules path sender)
 	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BUILD)/bench/rules_acl $(BUILD)/bench/sched; fi
 	@$(PYTHON) bench/run --build $(BUILD)
 

@@ -195,7 +195,7 @@ class Steady:
                 return True
             self.until(sent, "QEMU takes no frame")
         self.until(lambda: wire.unread() == 0, "QEMU reads no frame")
-        self.piglet.qmp("query-status")  # answered by the thread that receives, so when that is done
+        self.piglet.received()
 
     # ---- what is measured ----
 

@@ -116,6 +116,14 @@ class Qemu(Machine):
         if answer != "ok":
             raise AssertionError(f"fault {name} of nic{nic}: {answer or 'the model is gone'}")
 
+    def received(self):
+        """Returns when what was read off the wires is in the rings: whoever puts it there is who answers."""
+        if self._modelled:
+            self._control.send(b"?")
+            self._control.recv(100)
+        else:
+            self.qmp("query-status")
+
     def stop(self):
         status = super().stop()
         if self._qmp:
