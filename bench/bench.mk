@@ -72,3 +72,26 @@ $(BUILD)/bench/echo_client: bench/echo_client.c bench/measure.c bench/measure.h 
 $(BUILD)/bench/echo_server: bench/echo_server.c bench/measure.c bench/measure.h | packages
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^) -lxdp -lbpf
+
+# How much of a core others take meanwhile.
+$(BUILD)/bench/noise: bench/noise.c bench/measure.c bench/measure.h | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $(filter %.c,$^)
+
+# The timer wheel, and DPDK's timers beside it.
+$(BUILD)/bench/timers: bench/timers.c kernel/timer.c bench/timers.h kernel/timer.h | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -I. -o $@ $(filter %.c,$^)
+
+$(BUILD)/bench/timers_rte: bench/timers_rte.c bench/timers.h | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) -std=gnu11 -O2 -Wall -Wno-deprecated-declarations -I. $$(pkg-config --cflags libdpdk) -o $@ $< $$(pkg-config --libs libdpdk)
+
+# Forwarding by an XDP program: clang alone makes such programs.
+$(BUILD)/bench/xdp_forward.o: bench/xdp_forward.bpf.c | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CLANG) -target bpf -O2 -g -Wall -I/usr/include/$$($(CC) -print-multiarch) -c -o $@ $<
+
+$(BUILD)/bench/xdp_run: bench/xdp_run.c $(BUILD)/bench/xdp_forward.o $(wildcard include/wire/*.h) | packages
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(BENCH_CFLAGS) -o $@ $< -lbpf
