@@ -83,19 +83,18 @@ class Wire:
 class Piglet:
     """Hosted Piglet on its core; its work is what it does not spend looking for work."""
 
-    def __init__(self, build, wire, nic, core):
-        if wire.server is not wire.client:
-            wire.server.run("ip link set wire arp off addrgenmode none up")
+    def __init__(self, build, place, nics, words, core, module=None):
         self.pigctl = os.path.join(build, "tools", "pigctl")
         self.folder = tempfile.TemporaryDirectory(prefix="piglet-bench-")
         self.where = "unix:" + os.path.join(self.folder.name, "window")
-        self.process = wire.server.start([os.path.join(build, "hosted", "piglet"), "--window", self.where[5:], "--nic", nic,
-                                          "--cpu", str(core), "--", WORDS + " idle=poll"])
+        self.process = place.start([os.path.join(build, "hosted", "piglet"), "--window", self.where[5:],
+                                    *(word for nic in nics for word in ("--nic", nic)),
+                                    *(("--module", module) if module else ()), "--cpu", str(core), "--", words])
         end = time.monotonic() + START_TIMEOUT_S
         while "piglet: ready" not in (line := self.process.stdout.readline()):
             if time.monotonic() > end or not line:
                 raise RuntimeError("Piglet did not start")
-            if "goes on as packet" in line:
+            if "goes on as packet" in line or "ERROR" in line:
                 raise RuntimeError(line.strip())
 
     def read(self):
@@ -106,18 +105,28 @@ class Piglet:
     def begin(self):
         self.before = self.read()
 
-    def work_us(self):
-        """Of the core since begin, and how many requests that was for."""
+    def work_us(self, counter):
+        """Of the core since begin, and how much a counter grew."""
         now = self.read()
         spent = {name: now[name] - self.before[name] for name in now}
         work = sum(value for name, value in spent.items()
                    if (name.startswith("time_ns.") and name not in IDLE_PHASES) or name.endswith(".time_ns"))
-        return work / 1000, spent["echo.frames"]
+        return work / 1000, spent[counter]
 
     def close(self):
         self.process.terminate()
         self.process.wait(5)
         self.folder.cleanup()
+
+
+class PigletEcho(Piglet):
+    def __init__(self, build, wire, nic, core):
+        if wire.server is not wire.client:
+            wire.server.run("ip link set wire arp off addrgenmode none up")
+        super().__init__(build, wire.server, [nic], WORDS + " idle=poll", core)
+
+    def work_us(self, counter="echo.frames"):
+        return super().work_us(counter)
 
 
 class Server:
@@ -162,7 +171,7 @@ def measure(build, way, seconds, cores):
     wire = Wire(cable)
     server = None
     try:
-        server = (Piglet if kind == "piglet" else Server)(build, wire, words, cores[1])
+        server = (PigletEcho if kind == "piglet" else Server)(build, wire, words, cores[1])
         found = {}
         for window in WINDOWS:
             server.begin()

@@ -1,7 +1,9 @@
-/* Sends frames by AF_PACKET as fast as it can, and prints nanoseconds a frame.
+/* Sends frames by AF_PACKET and prints nanoseconds a frame.
  *
- *   sender NIC COUNT one|new MAC   UDP from 10.0.0.1 to 10.1.0.1, MAC; new: each of another source port and address
+ *   sender NIC COUNT one|new MAC [GAP_US]
  *
+ * UDP from 10.0.0.1 to 10.1.0.1, MAC; new: each of another source port and address. With a gap, every batch of 64 begins
+ * so long after the one before: time in which the sender spins, which does not count.
  * On a veth pair all that the other end does with a frame is done by the sending core. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -82,9 +84,9 @@ int main(int argc, char **argv)
     struct iovec part[BATCH];
     struct mmsghdr message[BATCH] = {0};
     unsigned mac[6];
-    if (argc != 5 || sscanf(argv[4], "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2], &mac[3],
-                            &mac[4], &mac[5]) != 6) {
-        fprintf(stderr, "usage: sender NIC COUNT one|new MAC\n");
+    if ((argc != 5 && argc != 6) || sscanf(argv[4], "%x:%x:%x:%x:%x:%x", &mac[0], &mac[1], &mac[2],
+                                           &mac[3], &mac[4], &mac[5]) != 6) {
+        fprintf(stderr, "usage: sender NIC COUNT one|new MAC [GAP_US]\n");
         return 2;
     }
     int fd = sender_open(argv[1]);
@@ -94,13 +96,15 @@ int main(int argc, char **argv)
     }
     bool new = strcmp(argv[3], "new") == 0;
     uint32_t count = (uint32_t)atoi(argv[2]) / BATCH * BATCH, refused = 0;
-    uint64_t took = 0;
+    uint64_t took = 0, gap_ns = argc == 6 ? strtoull(argv[5], NULL, 10) * 1000 : 0;
     for (uint32_t number = 0; number < count; number += BATCH) {
         for (unsigned i = 0; i < BATCH; i++)
             frame_make(frame[i], mac, new ? number + i : 0);
         uint64_t from = now_ns();
         refused += sender_batch(fd, message);
         took += now_ns() - from;
+        while (now_ns() - from < gap_ns)
+            ;
     }
     if (count == 0 || refused) {
         fprintf(stderr, "sender: %u of %u frames refused\n", refused, count);
