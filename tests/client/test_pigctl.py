@@ -66,7 +66,7 @@ def test_reboot_01(mortal):
 def test_status_01(site):
     status = site.json("status")
     assert status["nics"] == 1 and status["clients"] >= 1 and status["where"] == site.where
-    assert re.fullmatch(r"\d+\.\d+", status["abi"]) and 0 <= status["load_percent"] <= 100
+    assert re.fullmatch(r"\d+\.\d+", status["abi"]) and 0 < status["load_percent"] <= status["processor_percent"] <= 100
     text = site.run("status")
     assert re.search(r"^up +\d.* (ms|s)$", text, re.M) and re.search(r"^load +[\d.]+ %$", text, re.M)
 

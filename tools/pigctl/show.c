@@ -37,25 +37,33 @@ static void put_nic(struct output *output, uint32_t nic)
 
 /* ---- status ---------------------------------------------------------------------------------- */
 
+static uint64_t phase_ns(const struct piglet_status_entry *status, const char *name)
+{
+    for (unsigned i = 0; i < status->phases && i < PIGLET_PHASES_MAX; i++)
+        if (strncmp(status->phase[i].name, name, sizeof status->phase[i].name) == 0)
+            return status->phase[i].time_ns;
+    return 0;
+}
+
+static double part(uint64_t of_ns, uint64_t less_ns)
+{
+    return of_ns > less_ns ? 100.0 * (double)(of_ns - less_ns) / (double)of_ns : 0;
+}
+
 static int status_row(const void *entry, void *context)
 {
     const struct piglet_status_entry *status = entry;
     struct output *output = context;
-    uint64_t idle_ns = 0, all_ns = 0;
-    for (unsigned i = 0; i < status->phases && i < PIGLET_PHASES_MAX; i++) {
-        const char *name = status->phase[i].name;
-        all_ns += status->phase[i].time_ns;
-        if (strncmp(name, "idle", sizeof status->phase[i].name) == 0 ||
-            strncmp(name, "polling", sizeof status->phase[i].name) == 0)
-            idle_ns += status->phase[i].time_ns;
-    }
+    /* Everything since the start is accounted to phases and services: what is not in these two is work. */
+    uint64_t polling_ns = phase_ns(status, "polling"), asleep_ns = phase_ns(status, "idle");
+    uint64_t up_ns = status->now_ns;
     output_row(output);
     put_text(output, "version", status->version, sizeof status->version);
     put_text(output, "machine", status->machine, sizeof status->machine);
     put_time(output, "up_ns", status->now_ns);
     put_count(output, "boot", status->boot);
-    put_percent(output, "load_percent",
-                all_ns ? 100.0 * (double)(all_ns - idle_ns) / (double)all_ns : 0);
+    put_percent(output, "load_percent", part(up_ns, polling_ns + asleep_ns));
+    put_percent(output, "processor_percent", part(up_ns, asleep_ns));
     put_count(output, "nics", status->nics);
     put_count(output, "services", status->services);
     put_count(output, "clients", status->clients);

@@ -133,20 +133,26 @@ static void nics_fill(struct section *section, const struct sample *before,
         nic_row(section, i < before->nic_count ? &before->nics[i] : &none, &now->nics[i], span_ns);
 }
 
-/* Phases left, services right; both sum up to all time. Returns the load. */
-static double time_fill(struct section *section, const struct sample *before,
-                        const struct sample *now)
+/* Of a processor, in percent: what work took, and that together with looking for work. */
+struct load {
+    double work, processor;
+};
+
+/* Phases left, services right; both sum up to all time. */
+static struct load time_fill(struct section *section, const struct sample *before,
+                             const struct sample *now)
 {
-    uint64_t phase_ns[PIGLET_PHASES_MAX] = {0}, all_ns = 0, idle_ns = 0;
+    uint64_t phase_ns[PIGLET_PHASES_MAX] = {0}, all_ns = 0, polling_ns = 0, asleep_ns = 0;
     unsigned phases =
         now->status.phases < PIGLET_PHASES_MAX ? now->status.phases : PIGLET_PHASES_MAX;
     int services = now->service_count, common = before->service_count;
     for (unsigned i = 0; i < phases; i++) {
         phase_ns[i] = grown(before->status.phase[i].time_ns, now->status.phase[i].time_ns);
         all_ns += phase_ns[i];
-        if (strncmp(now->status.phase[i].name, "idle", 16) == 0 ||
-            strncmp(now->status.phase[i].name, "polling", 16) == 0)
-            idle_ns += phase_ns[i];
+        if (strncmp(now->status.phase[i].name, "idle", 16) == 0)
+            asleep_ns += phase_ns[i];
+        if (strncmp(now->status.phase[i].name, "polling", 16) == 0)
+            polling_ns += phase_ns[i];
     }
     for (int i = 0; i < services && i < common; i++)
         all_ns += grown(before->services[i].time_ns, now->services[i].time_ns);
@@ -176,7 +182,8 @@ static double time_fill(struct section *section, const struct sample *before,
         else
             snprintf(row + used, ROW_ROOM - (size_t)used, "stopped");
     }
-    return all_ns ? 100 * (double)(all_ns - idle_ns) / whole : 0;
+    return (struct load){.work = 100 * (double)(all_ns - asleep_ns - polling_ns) / whole,
+                         .processor = 100 * (double)(all_ns - asleep_ns) / whole};
 }
 
 static int busier(const void *left, const void *right)
@@ -270,13 +277,15 @@ static void view_fill(struct view *view, const struct sample *before, const stru
         status->now_ns > before->status.now_ns ? status->now_ns - before->status.now_ns : 1;
     memset(view, 0, sizeof *view);
     nics_fill(&view->section[SECTION_NICS], before, now, span_ns);
-    double load = time_fill(&view->section[SECTION_TIME], before, now);
+    struct load load = time_fill(&view->section[SECTION_TIME], before, now);
     clients_fill(&view->section[SECTION_CLIENTS], before, now, span_ns);
     drops_fill(&view->section[SECTION_DROPS], before, now, span_ns);
     snprintf(view->head, ROW_ROOM,
-             "Piglet %s  load %.1f %%  up %s  frames %" PRIu32 "/%" PRIu32 "  turns %s  %s",
-             text_clean(version, sizeof version, status->version, sizeof status->version), load,
-             text_time(up, status->now_ns), status->frames - status->frames_free, status->frames,
+             "Piglet %s  load %.1f %% (processor %.0f %%)  up %s  frames %" PRIu32 "/%" PRIu32
+             "  turns %s  %s",
+             text_clean(version, sizeof version, status->version, sizeof status->version),
+             load.work, load.processor, text_time(up, status->now_ns),
+             status->frames - status->frames_free, status->frames,
              rate(turns, grown(before->status.turns, status->turns), span_ns, "/s"), where);
 }
 
