@@ -98,6 +98,7 @@ help:
 	@echo "make test    all tests; the last line says how many passed"
 	@echo "make unit    the quick part of them"
 	@echo "make bench   instructions per packet, start, size, idle, beside the budgets"
+	@echo "make bench-native  the part of it that compares with Linux and DPDK in one run"
 	@echo "make contract-record   writes bench/contract.txt anew: instructions a frame, which \`make test\` holds us to"
 	@echo "make fuzz    the fuzzers for 10 minutes each (FUZZ_SECONDS=N); make soak: an hour each"
 	@echo "make check   clang and cppcheck over everything; make format: clang-format"

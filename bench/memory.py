@@ -1,4 +1,5 @@
-"""Rows of `make bench` about forwarding in memory, without any wire: Piglet beside DPDK's testpmd and Linux' XDP; and timers."""
+"""Rows of `make bench` about forwarding in memory, without any wire: Piglet beside DPDK's testpmd and Linux' XDP; timers; and what
+it needs with nothing to do."""
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ RUN_S = 1.0
 LIMIT_S = 20
 ROUNDS = 3
 PENDING = (100000, 1000000)
+IDLE_S = 5
+PROBING_S = 4  # for duplicate addresses
 
 
 class LeftOut(Exception):
@@ -121,6 +124,25 @@ def timer_rows(bench):
                       "" if key in theirs else "no rte_timer beside it: built where DPDK is installed (apt: libdpdk-dev)")
 
 
+def idle_row(bench):
+    """A hosted Piglet without traffic, as it sleeps by default."""
+    process = subprocess.Popen([os.path.join(bench.build, "hosted", "piglet"), "--nic", "pair:" + bench.path("idle"), "--",
+                                "ip=10.0.0.2/24"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(PROBING_S)
+        before, began = quiet.processor_s(process), time.monotonic()
+        time.sleep(IDLE_S)
+        used = 100 * (quiet.processor_s(process) - before) / (time.monotonic() - began)
+        bench.add("idle_hosted_pct", round(used, 3), "% of a core", 0.5,
+                  note=f"processor time of an idle hosted Piglet over {IDLE_S} s")
+    except OSError:
+        bench.leave_out("idle_hosted_pct", "the hosted Piglet does not run")
+    finally:
+        process.kill()
+        process.wait()
+
+
 def rows(bench):
+    idle_row(bench)
     forwarding_rows(bench)
     timer_rows(bench)

@@ -36,6 +36,15 @@ class Noise:
         return ("quiet: " if quiet else "MACHINE TOO NOISY for these figures: ") + said, quiet
 
 
+def processor_s(process):
+    """Of all its threads, as Linux' scheduler keeps it."""
+    spent_ns = 0
+    for task in os.listdir(f"/proc/{process.pid}/task"):
+        with open(f"/proc/{process.pid}/task/{task}/schedstat", encoding="utf-8") as file:
+            spent_ns += int(file.read().split()[0])
+    return spent_ns / 1e9
+
+
 def machine():
     """Its name in a line."""
     model = "unknown processor"

@@ -54,13 +54,21 @@ class Setup:
     config: str = ""
     waits: bool = False  # frames come faster than they may go
 
-    def count(self, build, nic, by_symbol=True):
-        """Instructions a frame, in all and by folder."""
+    def measure(self, build, nic, by_symbol, read):
+        """read(the Piglet, instructions a frame, the same by symbol), while it runs."""
         with steady.Steady(build, nic, self.out + 1, self.words, self.config, by_symbol) as piglet:
             make = functools.partial(self.make, piglet)
             piglet.settle(make(0), self.out)
-            insns, symbols = (piglet.measure_waiting if self.waits else piglet.measure)(make, self.out)
-            return insns, piglet.by_folder(symbols)
+            return read(piglet, *(piglet.measure_waiting if self.waits else piglet.measure)(make, self.out))
+
+    def count(self, build, nic, by_symbol=True):
+        """Instructions a frame, in all and by folder."""
+        return self.measure(build, nic, by_symbol, lambda piglet, insns, symbols: (insns, piglet.by_folder(symbols)))
+
+    def functions(self, build, nic):
+        """Instructions a frame, in all and by function, most first."""
+        return self.measure(build, nic, True, lambda piglet, insns, symbols: (
+            insns, sorted(zip(symbols, (name for _, name, _ in piglet.symbols)), reverse=True)))
 
 
 @functools.lru_cache(maxsize=None)
