@@ -5,7 +5,7 @@ A sender (bench/sender.c, AF_PACKET, 64 frames of 60 bytes a batch, a batch now 
 pair, and a sink that counts frames and drops them at its entrance (nftables, ingress). What a router costs is processor
 time of all cores for a frame, less what the same sender and sink need without a router. Linux forwards inside the
 sender's system call, so that its time is the sender's. With Piglet, the sender's time is longer by the way into AF_XDP's
-ring; Piglet's own is its phases but for polling and idle, which includes the way to the sink. Frames that were lost (a core
+ring; Piglet's own is as bench/native.py says; the way to the sink is in it. Frames that were lost (a core
 was taken away) are not counted as forwarded.
 
 Ways take turns for some rounds; each figure is the best of its rounds.

@@ -13,11 +13,11 @@ What counts as the server's work
     ring (XDP program and copy included), is done by the client's core for every way, and not counted for any.
   * The answer's way, veth and the delivery to the client's socket included, is done inside the server's system call that
     sends it, by the server's core, and is counted for every way.
-  * Servers that sleep: their processor time, as Linux keeps it by the scheduler's clock; interrupts that hit them are in it.
-    Not in it: waking the core up, and its idle loop.
-  * Servers that spin, and Piglet: the time from finding something until being done with it, by the clock, so that others who
-    take the core meanwhile are in it too. Looking in vain is not work: for Piglet that is its phases polling and
-    idle. The search of the turn that finds something counts.
+  * Servers that sleep: their processor time, as Linux keeps it by the scheduler's clock; interrupts that hit them are in it
+    (but not where Linux is built with IRQ_TIME_ACCOUNTING). Not in it: waking the core up, and its idle loop.
+  * Servers that spin, and Piglet: the time from finding something until being done with it, by the clock, times the part of
+    all time that Linux gave them the core: others who take it take it from work and from looking alike. Looking in vain is
+    not work: for Piglet that is its phases polling and idle. The search of the turn that finds something counts.
   * Piglet on xdp,busy asks Linux to poll the device when it looks: what that moves is done in Piglet's phase polling, or by the
     client's core, whoever comes first. So its core time is not comparable, and is not given.
 """
@@ -102,16 +102,22 @@ class Piglet:
                                 capture_output=True, text=True, timeout=10, check=True).stdout
         return {row["name"]: row["value"] for row in json.loads(answer)}
 
+    def clocks(self):
+        """All time, and that of it which Linux gave this process, in seconds."""
+        with open(f"/proc/{self.process.pid}/schedstat", encoding="utf-8") as file:
+            return time.monotonic(), int(file.read().split()[0]) / 1e9
+
     def begin(self):
-        self.before = self.read()
+        self.before, self.began = self.read(), self.clocks()
 
     def work_us(self, counter):
         """Of the core since begin, and how much a counter grew."""
-        now = self.read()
+        now, (end, given) = self.read(), self.clocks()
+        part = min(1.0, (given - self.began[1]) / (end - self.began[0]))
         spent = {name: now[name] - self.before[name] for name in now}
         work = sum(value for name, value in spent.items()
                    if (name.startswith("time_ns.") and name not in IDLE_PHASES) or name.endswith(".time_ns"))
-        return work / 1000, spent[counter]
+        return part * work / 1000, spent[counter]
 
     def close(self):
         self.process.terminate()
