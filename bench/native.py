@@ -225,7 +225,8 @@ def table(build, seconds=SECONDS, ways=tuple(WAYS), rounds=ROUNDS):
             continue
         cells = "".join(f"{'-' if way == BUSY else format(row['core_us'], '.2f'):>14}{row['p50_us']:7.1f}{row['p99_us']:7.1f}"
                         f"{row['p999_us']:8.1f}" for row in found[way].values())
-        print(f"  {way:24}{cells}", flush=True)
+        lost = sum(int(row["lost"]) for row in found[way].values())
+        print(f"  {way:24}{cells}" + (f"  {lost} lost" if lost else ""), flush=True)
     return found, trusted
 
 
