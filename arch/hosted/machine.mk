@@ -1,9 +1,10 @@
-# The hosted machine: KERNEL_SOURCES, this folder and drivers/linux as one Linux program.
+# The hosted machine: KERNEL_SOURCES, this folder, drivers/linux and the PCI nics' drivers as one Linux program.
 #
 #   $(BUILD)/hosted/piglet       what `make hosted` builds
 #   $(BUILD)/hosted-san/piglet   the same under ASan and UBSan; `make hosted SAN=1` builds it too
 
-HOSTED_SOURCES := $(sort $(wildcard arch/hosted/*.c drivers/linux/*.c)) $(KERNEL_SOURCES)
+HOSTED_SOURCES := $(sort $(wildcard arch/hosted/*.c drivers/linux/*.c drivers/intel/*.c drivers/e1000/*.c drivers/ixgbe/*.c)) \
+	$(KERNEL_SOURCES)
 # -rdynamic and frame pointers: names in fault reports, and stacks that profilers can walk.
 HOSTED_CFLAGS  := $(CSTD) -O2 -g -fno-omit-frame-pointer $(WARNINGS) $(INCLUDES) -Iarch/hosted $(DEFINES)
 HOSTED_LDFLAGS := -rdynamic
