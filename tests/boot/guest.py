@@ -14,8 +14,9 @@ MEMORY = "384M"
 FIRST_SLOT = 4  # of the nics on PCI bus 0
 MODULES = ("virt/lib/irqbypass", "drivers/vfio/vfio", "drivers/vfio/vfio_virqfd", "drivers/vfio/vfio_iommu_type1",
            "drivers/vfio/pci/vfio-pci-core", "drivers/vfio/pci/vfio-pci")  # in the order of their needs
-FOLDERS = ("bin", "dev", "lib", "lib64", "lib/x86_64-linux-gnu", "modules", "proc", "sys")
+FOLDERS = ("bin", "dev", "etc", "lib", "lib64", "lib/x86_64-linux-gnu", "modules", "proc", "sys")
 WORDS = "console=ttyS0 intel_iommu=on quiet loglevel=4 panic=-1"
+USERS = b"root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"
 UP_TIMEOUT_S = 60  # Linux boots in three seconds; on a busy computer in many more
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -77,7 +78,7 @@ def file_system(piglet):
     files |= {f"modules/{os.path.basename(name)}.ko": os.path.join(modules, f"{name}.ko") for name in present}
     init = INIT % " ".join(os.path.basename(name) for name in present)
     entries = [(name, 0o40755) for name in FOLDERS]
-    entries += [("dev/console", 0o20600, b"", (5, 1)), ("init", 0o100755, init.encode())]
+    entries += [("dev/console", 0o20600, b"", (5, 1)), ("init", 0o100755, init.encode()), ("etc/passwd", 0o100644, USERS)]
     entries += [(name, 0o100755, read(path)) for name, path in files.items()]
     archive = os.memfd_create("guest", 0)
     with open(archive, "wb", closefd=False) as out:
