@@ -6,7 +6,7 @@ from guest import Guest, address
 from lab import console, machine
 
 MACHINES = (wires.VFIO,)
-SITE = {"words": "ip=10.0.0.2/24@nic0 ip=10.0.1.2/24@nic1 services=+forward", "models": ("e1000e", "e1000"),
+SITE = {"words": "ip=10.0.0.2/24@nic0 ip=10.0.1.2/24@nic1 services=+forward",
         "hosts": (("10.0.0.1/24",), ("10.0.1.1/24",))}
 FIRST = address(0)
 FOLDER = "/sys/bus/pci/devices"
@@ -16,7 +16,7 @@ WIDE = "intel-iommu,caching-mode=on,intremap=on,aw-bits=48"  # which leaves addr
 
 
 def test_vfio_01_forwards(site):
-    """From an e1000e to an e1000 and back."""
+    """From one nic to the other and back."""
     assert site.host.answers("10.0.0.2") and site.hosts[1].answers("10.0.1.2")
     site.host.run("ip route add 10.0.1.0/24 via 10.0.0.2")
     site.hosts[1].run("ip route add 10.0.0.0/24 via 10.0.1.2")
@@ -37,7 +37,7 @@ def test_vfio_02_link_interrupts(site):
 
 
 class Lone:
-    """A guest with a nic, on a host's wire, and no Piglet yet."""
+    """A guest with an e1000e on a host's wire, and no Piglet yet."""
 
     def __init__(self, iommu):
         self.host, self.guest = wires.Host(("10.0.0.1/24",)), None

@@ -11,7 +11,9 @@ from lab.namespace import Namespace
 
 QEMU_MACHINES = ("q35-e1000", "pc-e1000", "q35-e1000e", "pc-e1000e", "q35-ixgbe")
 MACHINES = (*QEMU_MACHINES, "hosted-tap", "hosted-san")  # the last: a tap too, and sanitizers
-VFIO = "vfio-e1000e"  # a Linux process in a Linux guest, whose nic it has
+# A Linux process in a Linux guest, whose nic it has. Not e1000e: of frames that cross pages which are not neighbours in
+# the guest's memory QEMU 7.2 sends none (net_tx_pkt_add_raw_fragment maps all of a buffer at once, or drops it).
+VFIO = "vfio-e1000"
 ALL_MACHINES = (*MACHINES, "hosted-packet", "hosted-xdp", VFIO)  # where the wire's kind matters
 DUMP_EVERY_S = 1
 ANSWER_TIMEOUT_S = 4
