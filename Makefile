@@ -63,9 +63,14 @@ run: $(BUILD)/x86_64/piglet.elf $(BUILD)/tools/pigctl
 UNIT_SUITES = $(foreach suite,unit service psr client,--unit '$(BUILD)/test/$(suite)/test_*')
 
 # Everything: hosted with and without sanitizers, bare metal in QEMU, real traffic, fuzzers.
-test: x86_64 hosted image $(BUILD)/hosted-san/piglet tools tests $(BUILD)/test/live races fuzzers $(CONTRACT_NEEDS)
+test: x86_64 hosted image $(BUILD)/hosted-san/piglet tools tests $(BUILD)/test/live races fuzzers linux-guest $(CONTRACT_NEEDS)
 	@tests/run $(UNIT_SUITES) --race '$(BUILD)/race/*' --pytest tests/client --pytest tests/contract --boot \
 		--fuzz '$(BUILD)/fuzz/fuzz_*' --fuzz-seconds $(or $(FUZZ_SECONDS),30)
+
+# A Linux kernel to boot in QEMU, for the tests of VFIO; where it cannot be fetched those are skipped.
+.PHONY: linux-guest
+linux-guest:
+	@tools/linux-guest $(BUILD)/linux
 
 # The quick part: a few seconds.
 unit: tests

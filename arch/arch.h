@@ -125,8 +125,8 @@ struct arch_device {
     void *machine; /* the machine's own, e.g. a device model's */
 };
 
-/* Fills `table` with the devices present, in PCI order (bus, device, function), then host devices
- * in the order given. Returns how many; devices beyond `max` are left out. */
+/* Fills `table` with the devices present, in PCI order (bus, device, function); hosted: with those
+ * that were named, in the order given. Returns how many; devices beyond `max` are left out. */
 unsigned arch_devices(struct arch_device *table, unsigned max);
 
 /* PCI configuration space; `offset` is a multiple of 4 below 256 (4,096 where ECAM is there).

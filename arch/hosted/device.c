@@ -1,22 +1,15 @@
-/* Devices: what --nic and --window named. There is no PCI bus and no interrupt line in a process. */
+/* Devices: what --nic and --window named. There is no PCI bus to look for more on. */
 #include <stdio.h>
 #include <string.h>
 
 #include "arch/arch.h"
 #include "hosted.h"
+#include "vfio.h"
 
 static struct {
     unsigned count;
-    const char *host[HOSTED_DEVICES_MAX];
+    struct arch_device device[HOSTED_DEVICES_MAX];
 } devices;
-
-bool hosted_device_add(const char *host)
-{
-    if (devices.count == HOSTED_DEVICES_MAX)
-        return false;
-    devices.host[devices.count++] = host;
-    return true;
-}
 
 /* A name too long keeps its end, which tells paths apart. */
 static void device_name(char *name, size_t room, const char *host)
@@ -28,56 +21,35 @@ static void device_name(char *name, size_t room, const char *host)
         snprintf(name, room, "...%s", host + length + sizeof("...") - room);
 }
 
-unsigned arch_devices(struct arch_device *table, unsigned max)
+bool hosted_device_add(const char *host)
 {
-    unsigned count = devices.count < max ? devices.count : max;
-    for (unsigned i = 0; i < count; i++) {
-        table[i] = (struct arch_device){.bus = ARCH_BUS_HOST, .host = devices.host[i]};
-        device_name(table[i].name, sizeof(table[i].name), devices.host[i]);
+    if (devices.count == HOSTED_DEVICES_MAX)
+        return false;
+    struct arch_device *device = &devices.device[devices.count++];
+    *device = (struct arch_device){.bus = ARCH_BUS_HOST, .host = host};
+    device_name(device->name, sizeof(device->name), host);
+    return true;
+}
+
+const char *hosted_devices_open(void)
+{
+    static const char kind[] = "vfio:";
+    static char why[VFIO_WHY_MAX + 64];
+    char sentence[VFIO_WHY_MAX];
+    for (unsigned i = 0; i < devices.count; i++) {
+        const char *host = devices.device[i].host;
+        if (!host || strncmp(host, kind, sizeof(kind) - 1) != 0 ||
+            vfio_open(host, host + sizeof(kind) - 1, &devices.device[i], sentence))
+            continue;
+        snprintf(why, sizeof(why), "--nic %.40s: %s", host, sentence);
+        return why;
     }
-    return count;
-}
-
-uint32_t arch_device_config_read(const struct arch_device *device, unsigned offset)
-{
-    (void)device;
-    (void)offset;
-    return UINT32_MAX;
-}
-
-void arch_device_config_write(const struct arch_device *device, unsigned offset, uint32_t value)
-{
-    (void)device;
-    (void)offset;
-    (void)value;
-}
-
-void arch_device_enable(const struct arch_device *device)
-{
-    (void)device;
-}
-
-int arch_device_map(const struct arch_device *device, unsigned index, struct arch_mmio *mmio)
-{
-    (void)device;
-    (void)index;
-    (void)mmio;
-    return ERR_NOT_FOUND;
-}
-
-void *arch_device_memory(const struct arch_device *device, unsigned index, size_t *bytes)
-{
-    (void)device;
-    (void)index;
-    (void)bytes;
     return NULL;
 }
 
-int arch_interrupt_attach(const struct arch_device *device, void (*post)(void *argument),
-                          void *argument)
+unsigned arch_devices(struct arch_device *table, unsigned max)
 {
-    (void)device;
-    (void)post;
-    (void)argument;
-    return ERR_UNSUPPORTED;
+    unsigned count = devices.count < max ? devices.count : max;
+    memcpy(table, devices.device, count * sizeof(table[0]));
+    return count;
 }

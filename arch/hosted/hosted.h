@@ -32,12 +32,21 @@ void hosted_console_start(void);
 /* SIGINT and SIGTERM ask the machine to stop; the second of a kind kills. */
 void hosted_stop_start(void);
 
+/* arch_idle_watch for a device's interrupt: `before` is called before each sleep, `ready` behind one
+ * that found the descriptor readable. ERR_FULL. */
+int hosted_idle_call(int fd, void (*ready)(void *argument), void (*before)(void *argument),
+                     void *argument);
+
 /* Fault reports for SIGSEGV and its like. Nothing under sanitizers, which bring their own. */
 void hosted_fault_start(void);
 
 /* Adds what --nic or --window named to what arch_devices lists; the string is kept. False: no room.
  */
 bool hosted_device_add(const char *host);
+
+/* Opens the PCI devices among them; the arena must be there, and nobody may have asked for a DMA
+ * address yet. NULL, or why one cannot be opened, with its name and a cure. */
+const char *hosted_devices_open(void);
 
 /* Keeps the arguments for arch_reboot. */
 void hosted_reboot_keep(char **arguments);

@@ -16,17 +16,28 @@ enum { WATCHED_MAX = HOSTED_DEVICES_MAX + 1 /* the stop event */ };
 static struct {
     unsigned count;
     struct pollfd fd[WATCHED_MAX];
+    struct caller { /* what a descriptor calls; all NULL: it only ends sleeps */
+        void (*ready)(void *argument), (*before)(void *argument);
+        void *argument;
+    } call[WATCHED_MAX];
 } watched;
 
 static volatile sig_atomic_t stop_wanted;
 static int stop_fd = -1;
 
-int arch_idle_watch(int fd)
+int hosted_idle_call(int fd, void (*ready)(void *argument), void (*before)(void *argument),
+                     void *argument)
 {
     if (watched.count == WATCHED_MAX)
         return ERR_FULL;
+    watched.call[watched.count] = (struct caller){ready, before, argument};
     watched.fd[watched.count++] = (struct pollfd){.fd = fd, .events = POLLIN};
     return 0;
+}
+
+int arch_idle_watch(int fd)
+{
+    return hosted_idle_call(fd, NULL, NULL, NULL);
 }
 
 /* Descriptors that were closed: their nic is gone, or every later sleep would end at once. */
@@ -34,9 +45,18 @@ static void forget_closed(void)
 {
     unsigned kept = 0;
     for (unsigned i = 0; i < watched.count; i++)
-        if (!(watched.fd[i].revents & POLLNVAL))
+        if (!(watched.fd[i].revents & POLLNVAL)) {
+            watched.call[kept] = watched.call[i];
             watched.fd[kept++] = watched.fd[i];
+        }
     watched.count = kept;
+}
+
+static void call_ready(void)
+{
+    for (unsigned i = 0; i < watched.count; i++)
+        if (watched.call[i].ready && watched.fd[i].revents & POLLIN)
+            watched.call[i].ready(watched.call[i].argument);
 }
 
 /* No wake-up is lost: ppoll is level-triggered. It looks at every descriptor's state after it was
@@ -49,8 +69,13 @@ void arch_idle(uint64_t until_ns)
     uint64_t sleep_ns = until_ns > now_ns ? until_ns - now_ns : 0;
     struct timespec timeout = {.tv_sec = (time_t)(sleep_ns / 1000000000),
                                .tv_nsec = (long)(sleep_ns % 1000000000)};
-    if (ppoll(watched.fd, watched.count, &timeout, NULL) > 0)
+    for (unsigned i = 0; i < watched.count; i++)
+        if (watched.call[i].before)
+            watched.call[i].before(watched.call[i].argument);
+    if (ppoll(watched.fd, watched.count, &timeout, NULL) > 0) {
+        call_ready();
         forget_closed();
+    }
 }
 
 static void stop_on_signal(int signal_number)

@@ -1,9 +1,10 @@
-# The hosted machine: KERNEL_SOURCES, this folder and drivers/linux as one Linux program.
+# The hosted machine: KERNEL_SOURCES, this folder, drivers/linux and the PCI nics' drivers as one Linux program.
 #
 #   $(BUILD)/hosted/piglet       what `make hosted` builds
 #   $(BUILD)/hosted-san/piglet   the same under ASan and UBSan; `make hosted SAN=1` builds it too
 
-HOSTED_SOURCES := $(sort $(wildcard arch/hosted/*.c drivers/linux/*.c)) $(KERNEL_SOURCES)
+HOSTED_SOURCES := $(sort $(wildcard arch/hosted/*.c drivers/linux/*.c drivers/intel/*.c drivers/e1000/*.c drivers/ixgbe/*.c)) \
+	$(KERNEL_SOURCES)
 # -rdynamic and frame pointers: names in fault reports, and stacks that profilers can walk.
 HOSTED_CFLAGS  := $(CSTD) -O2 -g -fno-omit-frame-pointer $(WARNINGS) $(INCLUDES) -Iarch/hosted $(DEFINES)
 HOSTED_LDFLAGS := -rdynamic
@@ -26,11 +27,18 @@ $(eval $(call HOSTED_RULES,hosted,))
 $(eval $(call HOSTED_RULES,hosted-san,$(HOSTED_SANITIZE)))
 
 # Tests of this machine itself and its drivers: everything but main.c, instead of the simulated machine.
-HOSTED_TESTS := $(addprefix $(BUILD)/test/unit/,test_hosted test_linux_drivers test_linux_packet test_window_drivers)
+HOSTED_TESTS := $(addprefix $(BUILD)/test/unit/,test_hosted test_linux_drivers test_linux_packet test_vfio \
+	test_window_drivers)
 $(HOSTED_TESTS): $(BUILD)/test/unit/%: $(BUILD)/hosted-san/tests/unit/%.o \
 		$(patsubst %.c,$(BUILD)/hosted-san/%.o,$(filter-out arch/hosted/main.c,$(HOSTED_SOURCES)))
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(HOSTED_SANITIZE) -o $@ $^ -lcmocka $(HOSTED_LIBS)
+# VFIO's system calls end in a fake of it, and the device is the 82599 model.
+VFIO_FAKE := tests/unit/vfio_fake.c tests/sim/packet.c $(filter-out %/ixgbe_sim.c,$(wildcard tests/model/ixgbe_*.c))
+VFIO_WRAPPED := open ioctl pread pwrite mmap access readlink arch_device_map
+$(BUILD)/test/unit/test_vfio: $(VFIO_FAKE:%.c=$(BUILD)/hosted-san/%.o)
+$(BUILD)/test/unit/test_vfio: HOSTED_LIBS += $(VFIO_WRAPPED:%=-Wl,--wrap=%)
+-include $(VFIO_FAKE:%.c=$(BUILD)/hosted-san/%.d)
 -include $(HOSTED_TESTS:$(BUILD)/test/%=$(BUILD)/hosted-san/tests/%.d)
 
 ifdef SAN

@@ -48,6 +48,8 @@ static const char help_text[] =
     "  pair:LOCAL,REMOTE    the same with both paths named. QEMU at the other end:\n"
     "                       -netdev dgram,id=n,local.type=unix,local.path=REMOTE,\n"
     "                               remote.type=unix,remote.path=LOCAL\n"
+    "  vfio:ADDRESS         a PCI nic bound to vfio-pci, driven by Piglet's own driver (e1000,\n"
+    "                       ixgbe); ADDRESS as lspci -D has it, 0000:03:00.0\n"
     "They are called nic0, nic1... in the order given.\n"
     "\n"
     "  --window PATH        a unix socket for clients, programs that use libpiglet; only your\n"
@@ -99,7 +101,9 @@ static unsigned number(const char *option, const char *text, unsigned min, unsig
 static void add_nic(const char *spec)
 {
     if (!strchr(spec, ':') || spec[strlen(spec) - 1] == ':')
-        refuse("--nic %s: give a kind and a name, as in tap:pig0, packet:eth1, xdp:eth1 or pair:/tmp/wire",
+        refuse("--nic %s: give a kind and a name, as in tap:pig0, packet:eth1, xdp:eth1, "
+               "pair:/tmp/wire or "
+               "vfio:0000:03:00.0",
                spec);
     if (!hosted_device_add(spec))
         refuse("--nic %s: at most %d nics can be given", spec, HOSTED_DEVICES_MAX);
@@ -260,6 +264,9 @@ int main(int count, char **arguments)
     hosted_reboot_keep(arguments);
     if (hosted_memory_start((size_t)options.memory_mib << 20) != 0)
         refuse("--memory %u: Linux does not give that much; give less", options.memory_mib);
+    const char *why = hosted_devices_open();
+    if (why)
+        refuse("%s", why);
     describe(machine, sizeof(machine), options.cpu);
     static struct arch_boot boot;
     boot.command_line = options.command_line;

@@ -7,6 +7,7 @@
 
 #include "arch/arch.h"
 #include "hosted.h"
+#include "vfio.h"
 
 #ifdef HOSTED_SANITIZED
 #include <sanitizer/asan_interface.h>
@@ -20,7 +21,8 @@ enum { GAP_BYTES = 0 };
 enum { HUGE_PAGE_BYTES = 2 << 20 };
 
 static struct {
-    uintptr_t at, end;
+    uintptr_t start, at, end;
+    uint64_t dma_offset; /* from a pointer to what devices call it */
 } arena;
 
 int hosted_memory_start(size_t bytes)
@@ -31,7 +33,8 @@ int hosted_memory_start(size_t bytes)
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED)
         return ERR_NO_MEMORY;
-    arena.at = ((uintptr_t)map + HUGE_PAGE_BYTES - 1) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
+    arena.start = ((uintptr_t)map + HUGE_PAGE_BYTES - 1) & ~(uintptr_t)(HUGE_PAGE_BYTES - 1);
+    arena.at = arena.start;
     arena.end = arena.at + bytes;
     /* A wish: without huge pages all works, with more TLB misses. */
     (void)madvise((void *)arena.at, bytes, MADV_HUGEPAGE);
@@ -57,7 +60,17 @@ size_t arch_memory_left(void)
     return arena.end - arena.at;
 }
 
+struct hosted_arena hosted_memory_arena(void)
+{
+    return (struct hosted_arena){arena.start, arena.end - arena.start};
+}
+
+void hosted_memory_shift(uint64_t dma_offset)
+{
+    arena.dma_offset = dma_offset;
+}
+
 uint64_t arch_dma_address(const void *memory)
 {
-    return (uintptr_t)memory;
+    return (uintptr_t)memory + arena.dma_offset;
 }

@@ -55,9 +55,15 @@ def end(site):
         assert status == 0, f"Piglet ended with status {status}:\n{site.console.tail()}"
 
 
+def need(machine):
+    if reason := wires.missing(machine):
+        pytest.skip(reason)
+
+
 @pytest.fixture(scope="module")
 def site(machine, request, lab):
     """The module's Piglet, booted as its SITE says."""
+    need(machine)
     site = wires.Site(machine, **request.module.SITE)
     yield site
     end(site)
@@ -66,6 +72,7 @@ def site(machine, request, lab):
 @pytest.fixture
 def boot(machine, lab):
     """Boots a Piglet for one test: boot(words, hosts=..., ...)."""
+    need(machine)
     sites = []
 
     def start(words, **options):

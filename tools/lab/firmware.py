@@ -11,7 +11,7 @@ UEFI_MEMORY = "128M"  # OVMF itself needs that much
 
 
 def is_uefi(start):
-    return start == NETWORK or not start.endswith(".elf")
+    return not (start.endswith(".elf") or os.path.basename(start).startswith("vmlinuz-"))  # ours, or Linux
 
 
 def start_options(start, words, bus="sata"):
