@@ -30,6 +30,7 @@ bench-needs: $(BUILD)/hosted/piglet $(CONTRACT_NEEDS) $(BENCH_PROGRAMS:%=$(BUILD
 	@if pkg-config --exists libdpdk; then $(MAKE) --no-print-directory $(BENCH_DPDK_PROGRAMS:%=$(BUILD)/bench/%); fi
 
 bench: image bench-needs
+	@tools/linux-guest $(BUILD)/linux
 	@$(PYTHON) bench/run --build $(BUILD)
 
 # What is compared with Linux and DPDK alone: 2 minutes, as root on a machine that does nothing else.

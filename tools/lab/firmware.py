@@ -11,11 +11,11 @@ UEFI_MEMORY = "128M"  # OVMF itself needs that much
 
 
 def is_uefi(start):
-    return not (start.endswith(".elf") or os.path.basename(start).startswith("vmlinuz-"))  # ours, or Linux
+    return start == NETWORK or start.endswith((".img", ".iso"))
 
 
 def start_options(start, words, bus="sata"):
-    """QEMU's options. `start`: an .elf, a disk (.img), an .iso, or NETWORK; `words` are for an .elf only."""
+    """QEMU's options. `start`: a disk (.img), an .iso, NETWORK, or a kernel; `words` are for a kernel only."""
     if not is_uefi(start):
         return ["-kernel", start, "-append", words]
     for file in (CODE, VARIABLES):
@@ -38,5 +38,6 @@ def rom(start, model, index):
     """The options of a nic that say whether firmware boots from it: iPXE's program for UEFI, or none.
     Loading one takes a tenth of a second."""
     if start == NETWORK and index == 0:
-        return f"romfile={os.path.join(ROMS, f'efi-{model}.rom')},bootindex=0"
+        program = model.split("-")[0]  # virtio-net-pci: efi-virtio.rom
+        return f"romfile={os.path.join(ROMS, f'efi-{program}.rom')},bootindex=0"
     return "romfile="
