@@ -142,7 +142,45 @@ def test_image_07_power(machine):
     assert said.find("power button")
 
 
-def test_image_08_libvirt(machine):
+FIRMWARE_REFUSES = r"BdsDxe: failed to load Boot\d+ .*{}"
+NO_SYSTEM = "BdsDxe: No bootable option or device was found|EFI Internal Shell"
+
+
+def firmware_says(image, *patterns, platform="q35", extra=()):
+    """Starts an image that cannot be started, and waits until the firmware has said all of this."""
+    piglet = machines.Qemu(str(image), "", platform, firmware.UEFI_MEMORY, extra=extra)
+    try:
+        for pattern in patterns:
+            piglet.console.wait(pattern, UEFI_TIMEOUT_S)
+        assert not piglet.console.find("loaded by UEFI")
+    finally:
+        piglet.stop()
+
+
+@pytest.mark.parametrize("what", ("disk", "program"))
+def test_image_08_truncated(machine, tmp_path, what):
+    """A disk whose end is missing, or whose program's is: the firmware goes on to the next; half a kernel never starts."""
+    program = pathlib.Path(wires.artefact("piglet.efi")).read_bytes()
+    image = pathlib.Path(made(tmp_path, "disk"))
+    if what == "disk":
+        os.truncate(image, (1 << 20) + len(program) // 2)
+    else:
+        change(image, ("EFI/BOOT/BOOTX64.EFI", program[:len(program) // 2]))
+    firmware_says(image, NO_SYSTEM)
+
+
+def test_image_09_secure_boot(machine, tmp_path, monkeypatch):
+    """Firmware with secure boot refuses a program that nobody signed, in the words that docs/images.md explains."""
+    code, variables = (f"/usr/share/OVMF/OVMF_{name}.fd" for name in ("CODE_4M.secboot", "VARS_4M.ms"))
+    if not os.path.exists(code) or not os.path.exists(variables):
+        pytest.skip(f"{code} or {variables} is missing (apt: ovmf)")
+    monkeypatch.setattr(firmware, "CODE", code)
+    monkeypatch.setattr(firmware, "VARIABLES", variables)
+    firmware_says(made(tmp_path, "disk"), FIRMWARE_REFUSES.format("Access Denied"), NO_SYSTEM, platform="q35,smm=on",
+                  extra=["-global", "driver=cfi.pflash01,property=secure,value=on"])
+
+
+def test_image_10_libvirt(machine):
     """libvirt takes the domains among the examples."""
     if not shutil.which("virt-xml-validate"):
         pytest.skip("virt-xml-validate is missing (apt: libvirt-clients)")
