@@ -6,7 +6,7 @@ TEST_CFLAGS = $(CSTD) -O1 -g $(WARNINGS) $(INCLUDES) -Itests/sim $(DEFINES) -fno
 SIM_SOURCES = $(KERNEL_SOURCES) $(PCI_DRIVER_SOURCES) $(wildcard tests/sim/*.c tests/model/*.c)
 
 # What of the machines can be tested on any.
-SIM_SOURCES += arch/x86_64/acpi.c arch/x86_64/acpi_power.c arch/x86_64/start_info.c arch/x86_64/screen.c services/TEMPLATE.c
+SIM_SOURCES += arch/x86_64/acpi.c arch/x86_64/acpi_power.c arch/x86_64/start_info.c arch/x86_64/multiboot.c arch/x86_64/screen.c services/TEMPLATE.c
 
 # What fuzzers share.
 FUZZ_SHARED = tests/psr/invariants.c tests/fuzz/guess.c tests/fuzz/recipes.c tests/fuzz/sample.c \

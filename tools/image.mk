@@ -3,7 +3,7 @@
 #   $(BUILD)/piglet.img    a disk: USB stick, cloud, libvirt       $(BUILD)/piglet.ipxe   a network boot's script
 #   $(BUILD)/piglet.iso    a CD, real or a management board's
 
-IMAGES = $(BUILD)/piglet.elf $(BUILD)/piglet.efi $(BUILD)/piglet.img $(BUILD)/piglet.iso $(BUILD)/piglet.ipxe
+IMAGES = $(BUILD)/piglet.elf $(BUILD)/piglet.efi $(BUILD)/piglet.mb $(BUILD)/piglet.img $(BUILD)/piglet.iso $(BUILD)/piglet.ipxe
 IMAGE_BYTES_MAX = 4194304
 KERNEL_BYTES_MAX = 262144
 IMAGE_WORDS = $(or $(WORDS),ip=dhcp)

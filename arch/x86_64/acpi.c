@@ -10,6 +10,10 @@ enum {
     ACPI_TABLE_BYTES_MAX = 1 << 20, /* DSDTs of hundreds of KiB exist */
     RSDP_BYTES_1 = 20,              /* revision 0 */
     RSDP_BYTES_2 = 36,
+    RSDP_ALIGN = 16,
+    BIOS_FIRST =
+        0xe0000, /* where a BIOS has it (5.2.5.1); one that has it in its EBDA is not known */
+    BIOS_END = 0x100000,
     RSDP_RSDT = 16, /* offsets (5.2.5.3) */
     RSDP_REVISION = 15,
     RSDP_XSDT = 24,
@@ -46,6 +50,16 @@ const uint8_t *acpi_table(uint64_t address, acpi_map *map, uint32_t *bytes)
         return NULL;
     const uint8_t *table = map(address, *bytes);
     return table && acpi_sum_good(table, *bytes) ? table : NULL;
+}
+
+uint64_t acpi_search(acpi_map *map)
+{
+    for (uint64_t at = BIOS_FIRST; at < BIOS_END; at += RSDP_ALIGN) {
+        const uint8_t *rsdp = map(at, RSDP_BYTES_1);
+        if (rsdp && memcmp(rsdp, "RSD PTR ", 8) == 0 && acpi_sum_good(rsdp, RSDP_BYTES_1))
+            return at;
+    }
+    return 0;
 }
 
 /* The address of the table that lists the others, and how wide its entries are. */

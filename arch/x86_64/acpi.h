@@ -32,6 +32,9 @@ struct acpi_power {
 /* Gives memory at a physical address, or NULL where there is not as much. */
 typedef void *acpi_map(uint64_t address, uint64_t bytes);
 
+/* The root's address, as a BIOS without a loader that tells has it; 0: none found. */
+uint64_t acpi_search(acpi_map *map);
+
 /* By MCFG (ACPI 6.4 5.2.5, 5.2.7, 5.2.8; PCI Firmware 3.2 4.1.2). */
 struct acpi_ecam acpi_find_ecam(uint64_t rsdp, acpi_map *map);
 

@@ -3,15 +3,14 @@
 
 #include <string.h>
 
+#include "multiboot.h"
 #include "pvh.h"
 
 enum { START_PAGE = 4096 };
 
 #define START_ACPI_MAX (1ull << 32)
 
-typedef void *start_map(uint64_t address, uint64_t bytes);
-
-static void start_command_line(uint64_t address, start_map *map, char *line)
+void start_command_line(uint64_t address, start_map *map, char *line)
 {
     unsigned length = 0;
     for (; address && length < START_LINE_MAX - 1; length++) {
@@ -43,6 +42,15 @@ static void start_acpi(const struct pvh_range *one, struct start_info *info)
         info->acpi_end = end;
 }
 
+void start_add_range(struct start_info *info, const struct pvh_range *one)
+{
+    if (one->type == PVH_RAM && info->range_count < START_RANGES_MAX &&
+        start_whole_pages(one->address, one->bytes, &info->ram[info->range_count]))
+        info->range_count++;
+    else if (one->type == PVH_ACPI || one->type == PVH_ACPI_NVS)
+        start_acpi(one, info);
+}
+
 static bool start_ranges(const struct pvh_info *raw, start_map *map, struct start_info *info)
 {
     if (raw->version < PVH_WITH_MAP || !raw->map || raw->map_entries > START_RANGES_MAX)
@@ -51,11 +59,7 @@ static bool start_ranges(const struct pvh_info *raw, start_map *map, struct star
     for (unsigned i = 0; entry && i < raw->map_entries; i++) {
         struct pvh_range one;
         memcpy(&one, &entry[i], sizeof one);
-        struct start_range *ram = &info->ram[info->range_count];
-        if (one.type == PVH_RAM && start_whole_pages(one.address, one.bytes, ram))
-            info->range_count++;
-        else if (one.type == PVH_ACPI || one.type == PVH_ACPI_NVS)
-            start_acpi(&one, info);
+        start_add_range(info, &one);
     }
     return info->range_count != 0;
 }
@@ -98,6 +102,8 @@ const char *start_info_read(uint64_t at, start_map *map, struct start_info *info
     if (!found)
         return "it lies outside of memory";
     memcpy(&raw, found, sizeof raw);
+    if (raw.magic == MULTIBOOT_LOADED)
+        return multiboot_read(at, map, info);
     if (raw.magic != PVH_MAGIC)
         return "wrong magic number";
     if (!start_ranges(&raw, map, info))

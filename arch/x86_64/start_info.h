@@ -24,10 +24,16 @@ struct start_info {
     char command_line[START_LINE_MAX];
 };
 
+/* Memory at a physical address, or NULL where there is not as much. */
+typedef void *start_map(uint64_t address, uint64_t bytes);
+struct pvh_range;
+
 /* Copies what lies at the physical address `at`, all of it foreign: counts, addresses and lengths are
- * checked, modules that cannot be are left out. `map` gives memory at a physical address, or NULL
- * where there is not as much. NULL, or why it is unusable. */
-const char *start_info_read(uint64_t at, void *(*map)(uint64_t address, uint64_t bytes),
-                            struct start_info *info);
+ * checked, modules that cannot be are left out. NULL, or why it is unusable. */
+const char *start_info_read(uint64_t at, start_map *map, struct start_info *info);
+
+/* What readers of it share: a range of the memory map, and a line that ends in NUL. */
+void start_add_range(struct start_info *info, const struct pvh_range *one);
+void start_command_line(uint64_t address, start_map *map, char *line);
 
 #endif

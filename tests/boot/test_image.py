@@ -180,7 +180,21 @@ def test_image_09_secure_boot(machine, tmp_path, monkeypatch):
                   extra=["-global", "driver=cfi.pflash01,property=secure,value=on"])
 
 
-def test_image_10_libvirt(machine):
+def test_image_10_bios(boot, tmp_path):
+    """Under a BIOS iPXE's ROM fetches the same script, and by it the Multiboot kernel with words and configuration."""
+    compiled(tmp_path, "addresses add 10.0.0.9/24@nic0\n").rename(tmp_path / "piglet.psr")
+    made(tmp_path, "ipxe")
+    shutil.copy(wires.artefact("piglet.mb"), tmp_path)
+    servers = []
+    site = boot("", start=firmware.BIOS_NETWORK, wait=False, before=lambda host: servers.append(
+        netboot.BootServer(host.namespace, host.interface, SERVER, tmp_path)))
+    site.console.wait(console.READY, UEFI_TIMEOUT_S)
+    assert site.console.find(READY_BY.format("Multiboot"))
+    assert site.host.answers(PIGLET)
+    assert site.host.answers("10.0.0.9"), site.console.tail()
+
+
+def test_image_11_libvirt(machine):
     """libvirt takes the domains among the examples."""
     if not shutil.which("virt-xml-validate"):
         pytest.skip("virt-xml-validate is missing (apt: libvirt-clients)")

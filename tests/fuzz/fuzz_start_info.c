@@ -1,4 +1,4 @@
-/* Fuzzes what a PVH loader hands over: the input is physical memory from 0x1000 on, start info first. */
+/* Fuzzes what a PVH or Multiboot loader hands over: the input is physical memory from 0x1000 on, start info first. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     memcpy(copy, data, bytes);
     if (bytes > 8 && bytes % 2) /* otherwise the magic number is seldom right */
         memcpy(copy, (const uint8_t[]){0x78, 0xc5, 0x6e, 0x33, 1, 0, 0, 0}, 8);
+    else if (bytes > 8 && data[0] % 4 == 0) /* Multiboot, its information behind the stub's words */
+        memcpy(copy, (const uint8_t[]){0x02, 0xb0, 0xad, 0x2b, 8, 0x10, 0, 0}, 8);
     memory = copy;
     memory_bytes = bytes;
     if (start_info_read(BASE, map, &info) == NULL) {

@@ -126,6 +126,42 @@ static void start_info_04_note(void **state)
     assert_int_equal(info.note.magic, 0);
 }
 
+/* The stub's words, Multiboot's information, a map whose entries are longer than needed, a line and a module. */
+static void start_info_05_multiboot(void **state)
+{
+    (void)state;
+    static struct start_info info;
+    memset(memory, 0, sizeof memory);
+    put(BASE, 0x2badb002, 4);
+    put(BASE + 4, BASE + 16, 4);
+    put(BASE + 16, 1 << 2 | 1 << 3 | 1 << 6, 4);
+    put(BASE + 32, LINE, 4);
+    put(BASE + 36, 1, 4);
+    put(BASE + 40, MODULES, 4);
+    put(BASE + 60, 2 * 28, 4);
+    put(BASE + 64, MAP, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        put(MAP + i * 28, 24, 4);
+        put(MAP + i * 28 + 4, i * 0x100000, 8);
+        put(MAP + i * 28 + 12, 0x9fc00, 8);
+        put(MAP + i * 28 + 20, 1, 4);
+    }
+    strcpy((char *)memory + (LINE - BASE), "piglet.mb ip=10.0.0.2/24 a=b");
+    put(MODULES, 0x200000, 4);
+    put(MODULES + 4, 0x200100, 4);
+    assert_null(start_info_read(BASE, map, &info));
+    assert_string_equal(info.command_line, " ip=10.0.0.2/24 a=b");
+    assert_int_equal(info.range_count, 2);
+    assert_int_equal(info.ram[1].end, 0x19f000);
+    assert_int_equal(info.module_count, 1);
+    assert_int_equal(info.module[0].end, 0x200100);
+    put(MAP, 0xffffffff, 4); /* the next entry would lie beyond all */
+    assert_null(start_info_read(BASE, map, &info));
+    assert_int_equal(info.range_count, 1);
+    put(BASE + 4, 0xfffffff0, 4);
+    assert_string_equal(start_info_read(BASE, map, &info), "it lies outside of memory");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +169,7 @@ int main(void)
         cmocka_unit_test(start_info_02_refused),
         cmocka_unit_test(start_info_03_odd_parts_are_left_out),
         cmocka_unit_test(start_info_04_note),
+        cmocka_unit_test(start_info_05_multiboot),
     };
     return cmocka_run_group_tests_name("start info", tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@ from .namespace import LabError
 CODE, VARIABLES = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 ROMS = "/usr/lib/ipxe/qemu"
 NETWORK = "network"  # in place of an image: what the network has
+BIOS_NETWORK = "network, by BIOS"
 BUSES = {"sata": ("ide-hd",), "usb": ("usb-storage,removable=on", "qemu-xhci"), "virtio": ("virtio-blk-pci",)}
 UEFI_MEMORY = "128M"  # OVMF itself needs that much
 
@@ -15,7 +16,9 @@ def is_uefi(start):
 
 
 def start_options(start, words, bus="sata"):
-    """QEMU's options. `start`: a disk (.img), an .iso, NETWORK, or a kernel; `words` are for a kernel only."""
+    """QEMU's options. `start`: a disk (.img), an .iso, NETWORK, BIOS_NETWORK, or a kernel; `words` are for a kernel only."""
+    if start == BIOS_NETWORK:
+        return []
     if not is_uefi(start):
         return ["-kernel", start, "-append", words]
     for file in (CODE, VARIABLES):
@@ -35,9 +38,10 @@ def start_options(start, words, bus="sata"):
 
 
 def rom(start, model, index):
-    """The options of a nic that say whether firmware boots from it: iPXE's program for UEFI, or none.
+    """The options of a nic that say whether firmware boots from it: iPXE's program, or none.
     Loading one takes a tenth of a second."""
-    if start == NETWORK and index == 0:
+    if start in (NETWORK, BIOS_NETWORK) and index == 0:
+        kind = "efi" if start == NETWORK else "pxe"
         program = model.split("-")[0]  # virtio-net-pci: efi-virtio.rom
-        return f"romfile={os.path.join(ROMS, f'efi-{program}.rom')},bootindex=0"
+        return f"romfile={os.path.join(ROMS, f'{kind}-{program}.rom')},bootindex=0"
     return "romfile="
