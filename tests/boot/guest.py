@@ -2,19 +2,18 @@
 
 The guest's file system is made here: busybox, a Linux process Piglet with its libraries, VFIO's modules, and an init that
 runs what it reads from the second serial port. tools/linux-guest has fetched the kernel."""
-import glob
 import os
 import re
 import socket
 import subprocess
 
-from lab import machine
+from lab import linux, machine
 
 MEMORY = "384M"
 FIRST_SLOT = 4  # of the nics on PCI bus 0
 MODULES = ("virt/lib/irqbypass", "drivers/vfio/vfio", "drivers/vfio/vfio_virqfd", "drivers/vfio/vfio_iommu_type1",
            "drivers/vfio/pci/vfio-pci-core", "drivers/vfio/pci/vfio-pci")  # in the order of their needs
-FOLDERS = ("bin", "dev", "etc", "lib", "lib64", "lib/x86_64-linux-gnu", "modules", "proc", "sys")
+FOLDERS = ("etc", "lib", "lib64", "lib/x86_64-linux-gnu", "modules")
 WORDS = "console=ttyS0 intel_iommu=on quiet loglevel=4 panic=-1"
 USERS = b"root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n"
 UP_TIMEOUT_S = 60  # Linux boots in three seconds; on a busy computer in many more
@@ -41,22 +40,7 @@ def address(nic=0):
     return f"0000:00:{FIRST_SLOT + nic:02x}.0"
 
 
-def linux():
-    """The folder that tools/linux-guest made, or None."""
-    folder = os.path.join(machine.build_directory(), "linux")
-    return folder if os.path.exists(os.path.join(folder, "bin", "busybox")) else None
-
-
-def missing():
-    """Why there can be no guest, or None."""
-    return None if linux() else "no Linux kernel to boot; cure: tools/linux-guest build/linux, with network"
-
-
-def entry(inode, name, mode, data=b"", device=(0, 0)):
-    """One file of a cpio archive (Linux, Documentation/driver-api/early-userspace/buffer-format.rst)."""
-    fields = (inode, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name) + 1, 0)
-    head = b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0"
-    return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+missing = linux.missing
 
 
 def libraries(program):
@@ -64,26 +48,16 @@ def libraries(program):
     return re.findall(r"(/\S+) \(0x", text)
 
 
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
 def file_system(piglet):
     """A descriptor of the archive, in memory."""
-    modules = os.path.join(glob.glob(os.path.join(linux(), "lib", "modules", "*"))[0], "kernel")
-    present = [name for name in MODULES if os.path.exists(os.path.join(modules, f"{name}.ko"))]
-    files = {"bin/busybox": os.path.join(linux(), "bin", "busybox"), "piglet": piglet}
-    files |= {path.lstrip("/"): path for path in libraries(piglet)}
-    files |= {f"modules/{os.path.basename(name)}.ko": os.path.join(modules, f"{name}.ko") for name in present}
-    init = INIT % " ".join(os.path.basename(name) for name in present)
-    entries = [(name, 0o40755) for name in FOLDERS]
-    entries += [("dev/console", 0o20600, b"", (5, 1)), ("init", 0o100755, init.encode()), ("etc/passwd", 0o100644, USERS)]
-    entries += [(name, 0o100755, read(path)) for name, path in files.items()]
+    modules = linux.modules(MODULES)
+    init = INIT % " ".join(os.path.basename(path).removesuffix(".ko") for path in modules)
+    files = [("init", init.encode()), ("etc/passwd", USERS), ("piglet", linux.read(piglet))]
+    files += [(path.lstrip("/"), linux.read(path)) for path in libraries(piglet)]
+    files += [(f"modules/{os.path.basename(path)}", linux.read(path)) for path in modules]
     archive = os.memfd_create("guest", 0)
     with open(archive, "wb", closefd=False) as out:
-        for inode, one in enumerate([*entries, ("TRAILER!!!", 0)], 1):
-            out.write(entry(inode, *one))
+        out.write(linux.file_system(FOLDERS, files))
     return archive
 
 
@@ -92,7 +66,6 @@ class Guest(machine.Qemu):
 
     def __init__(self, program, nics, fds=(), iommu="intel-iommu,caching-mode=on,intremap=on"):
         archive = file_system(program)
-        kernel = glob.glob(os.path.join(linux(), "boot", "vmlinuz-*"))[0]
         self._orders, theirs = socket.socketpair()
         nics = [(f"{model},addr={FIRST_SLOT + i}", netdev) for i, (model, netdev) in enumerate(nics)]
         extra = ["-initrd", f"/proc/self/fd/{archive}", "-chardev", f"socket,id=orders,fd={theirs.fileno()}",
@@ -100,7 +73,7 @@ class Guest(machine.Qemu):
         if iommu:
             extra += ["-device", iommu]
         with theirs:
-            super().__init__(kernel, WORDS, "q35,kernel-irqchip=split", MEMORY, nics, extra,
+            super().__init__(linux.kernel(), WORDS, "q35,kernel-irqchip=split", MEMORY, nics, extra,
                              fds=(archive, theirs.fileno(), *fds))
         os.close(archive)
         self.console.wait("guest: up", UP_TIMEOUT_S)
