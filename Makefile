@@ -24,9 +24,8 @@ DEFINES  = -DPIGLET_VERSION='"$(VERSION)"'
 
 # ---- sources: the same for every machine ---------------------------------------------------------
 
-KERNEL_SOURCES := $(sort $(wildcard kernel/*.c psr/*.c services/shaper/*.c services/firewall/*.c)) \
-	services/services.c services/arp.c services/echo.c services/forward.c services/icmp.c services/recorder.c \
-	services/dhcp/answer.c services/dhcp/dhcp.c services/dhcp/lease.c services/dhcp/message.c
+KERNEL_SOURCES := $(sort $(wildcard kernel/*.c psr/*.c services/*/*.c)) \
+	$(filter-out services/TEMPLATE.c,$(sort $(wildcard services/*.c)))
 PCI_DRIVER_SOURCES := $(sort $(wildcard drivers/intel/*.c drivers/e1000/*.c drivers/ixgbe/*.c drivers/ivshmem/*.c))
 
 # `make V=1` shows commands.
