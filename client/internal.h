@@ -19,7 +19,7 @@ struct piglet {
     /* What posting and taking events touch. */
     struct piglet_window *window; /* NULL: not attached */
     struct piglet_request *post, *request;
-    struct piglet_request first; /* of the chain that is being built: goes into its slot when posted */
+    struct piglet_request first; /* of the chain being built: goes into its slot when posted */
     const struct piglet_event *event;
     uint32_t post_count, request_count, event_count;
 

@@ -129,12 +129,15 @@ static int growing_add(const void *entry, void *context)
 int piglet_load_table(struct piglet *piglet, unsigned opcode, uint64_t first, void **entries)
 {
     const struct table *table = table_find(opcode);
-    struct growing growing = {.bytes = table ? table->bytes : 0};
-    int error = piglet_read_table(piglet, opcode, first, growing_add, &growing);
-    *entries = growing.entries;
-    if (!error)
-        return (int)growing.count;
-    free(growing.entries);
     *entries = NULL;
-    return error;
+    if (!table)
+        return ERR_ARGUMENT;
+    struct growing growing = {.bytes = table->bytes};
+    int error = piglet_read_table(piglet, opcode, first, growing_add, &growing);
+    if (error) {
+        free(growing.entries);
+        return error;
+    }
+    *entries = growing.entries;
+    return (int)growing.count;
 }

@@ -74,4 +74,10 @@ enum drop_reason {
         DROP_REASON_COUNT
 };
 
+struct drop_text {
+    const char *name, *sentence;
+};
+
+extern const struct drop_text drop_text[DROP_REASON_COUNT];
+
 #endif

@@ -14,19 +14,13 @@ static void report_line(const char *line, int bytes)
     arch_console_write(line, bytes < REPORT_LINE_MAX ? (size_t)bytes : REPORT_LINE_MAX - 1);
 }
 
-static const char *const drop_name[DROP_REASON_COUNT] = {
-#define DROP_NAME(name, text, sentence) text,
-    DROP_REASONS(DROP_NAME)
-#undef DROP_NAME
-};
-
 /* " eth-too-short=3 ip-ttl=1": where drops went, as far as the line is long. */
 static int report_drops(const struct core *core, char *line, int room)
 {
     int used = 0;
     for (unsigned i = 1; i < DROP_REASON_COUNT && used < room; i++)
         if (core->drop[i])
-            used += snprintf(line + used, (size_t)(room - used), " %s=%llu", drop_name[i],
+            used += snprintf(line + used, (size_t)(room - used), " %s=%llu", drop_text[i].name,
                              (unsigned long long)core->drop[i]);
     return used < room ? used : room - 1;
 }

@@ -27,21 +27,11 @@ static struct core *core_refuse(const char *why)
 
 static void core_count_start(struct core *core)
 {
-    static const char *const name[] = {
-#define DROP_NAME(name, text, sentence) text,
-        DROP_REASONS(DROP_NAME)
-#undef DROP_NAME
-    };
-    static const char *const help[] = {
-#define DROP_HELP(name, text, sentence) sentence,
-        DROP_REASONS(DROP_HELP)
-#undef DROP_HELP
-    };
     /* The first counters of an empty registry lie one behind the other: drop[reason] finds its own.
      */
-    core->drop = counter_new(&core->counters, "drop", name[0], help[0]);
+    core->drop = counter_new(&core->counters, "drop", drop_text[0].name, drop_text[0].sentence);
     for (unsigned i = 1; i < DROP_REASON_COUNT; i++)
-        counter_new(&core->counters, "drop", name[i], help[i]);
+        counter_new(&core->counters, "drop", drop_text[i].name, drop_text[i].sentence);
     core->frames.exhausted = &core->drop[DROP_NO_FRAME];
     for (unsigned i = 0; i < PHASE_COUNT; i++)
         core->time_ns[i] = counter_new(&core->counters, "time_ns", phase_name[i],

@@ -193,7 +193,7 @@ int op_cap_copy(struct client *client, struct call *call)
 {
     const struct capability *original = capability_entry(client, call->value[1]);
     uint64_t rights = call->value[2];
-    uint32_t number;
+    uint32_t number = 0;
     if (rights > PIGLET_RIGHT_ALL)
         return ERR_RANGE;
     if (rights & ~(uint64_t)original->rights)

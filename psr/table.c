@@ -192,16 +192,6 @@ int op_log_read(struct client *client, struct call *call)
 static void record_entry(struct piglet_record_entry *entry, const struct record *record,
                          uint64_t number)
 {
-    static const char *const reason[] = {
-#define DROP_NAME(name, text, sentence) text,
-        DROP_REASONS(DROP_NAME)
-#undef DROP_NAME
-    };
-    static const char *const sentence[] = {
-#define DROP_SENTENCE(name, text, sentence) sentence,
-        DROP_REASONS(DROP_SENTENCE)
-#undef DROP_SENTENCE
-    };
     *entry = (struct piglet_record_entry){.number = number,
                                           .time_ns = record->time_ns,
                                           .length = record->length,
@@ -212,8 +202,8 @@ static void record_entry(struct piglet_record_entry *entry, const struct record 
                                           .kept = record->kept,
                                           .next = (uint32_t)number + 1};
     text_put(entry->who, sizeof entry->who, record->who);
-    text_put(entry->reason, sizeof entry->reason, reason[record->reason]);
-    text_put(entry->sentence, sizeof entry->sentence, sentence[record->reason]);
+    text_put(entry->reason, sizeof entry->reason, drop_text[record->reason].name);
+    text_put(entry->sentence, sizeof entry->sentence, drop_text[record->reason].sentence);
     memcpy(entry->bytes, record->bytes, sizeof entry->bytes);
 }
 

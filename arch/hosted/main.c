@@ -137,7 +137,7 @@ static void load_module(struct arch_boot *boot, const char *path)
         refuse("--module %s: %s", path, strerror(errno));
     do {
         room += MODULE_PIECE;
-        data = realloc(data, room);
+        data = realloc(data, room); /* cppcheck-suppress memleakOnRealloc; refuse() ends us */
         if (!data || room > MODULE_BYTES_MAX)
             refuse("--module %s: it is too long for a module", path);
         got = fread(data + bytes, 1, room - bytes, file);

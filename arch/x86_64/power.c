@@ -81,7 +81,7 @@ bool arch_stop_wanted(void)
 
 static void power_sleep(void)
 {
-    uint16_t value[ACPI_CONTROLS];
+    uint16_t value[ACPI_CONTROLS] = {0};
     for (unsigned i = 0; i < ACPI_CONTROLS && power.control[i].port; i++) {
         value[i] = (uint16_t)(in16(power.control[i].port) & ~(PM_TYPE_MASK | PM_SLEEP));
         value[i] = (uint16_t)(value[i] | power.control[i].asleep << PM_TYPE_SHIFT);

@@ -73,7 +73,8 @@ void report_backtrace(uint64_t rip, uint64_t rsp, uint64_t rbp)
     report_line("called from:");
     report_place(rip, 0);
     /* After a call to where no code is, who called is still on top of the stack. */
-    if (!report_in_text(rip) && paging_readable(rsp) && report_in_text(*(const uint64_t *)rsp))
+    if (!report_in_text(rip) && rsp && paging_readable(rsp) &&
+        report_in_text(*(const uint64_t *)rsp))
         report_place(*(const uint64_t *)rsp, 1);
     /* A frame pointer points at the caller's, with the return address behind it. The stack may be
      * what is broken, so every step is checked, and the chain must go upwards. */

@@ -76,8 +76,8 @@ void traps_start(void)
     static const uint8_t own_stack[] = {TRAP_DOUBLE_FAULT, TRAP_NMI, TRAP_MACHINE_CHECK};
     for (unsigned vector = 0; vector < 256; vector++)
         trap_gate(vector, 0);
-    for (uint8_t i = 0; i < sizeof own_stack; i++) {
-        tss.ist[i] = (uint64_t)ist_guards + (i + 1u) * (PAGE_BYTES + IST_BYTES);
+    for (unsigned i = 0; i < sizeof own_stack; i++) {
+        tss.ist[i] = (uint64_t)ist_guards + (i + 1) * (PAGE_BYTES + IST_BYTES);
         trap_gate(own_stack[i], (uint8_t)(i + 1));
     }
     tss.io_map = sizeof tss;

@@ -69,11 +69,11 @@ static void model_set_tail(struct e1000_model *model, uint32_t *ring, uint32_t t
         uint32_t owned = (ring[RING_TAIL] + count - ring[RING_HEAD]) % count;
         uint32_t wanted = (tail + count - ring[RING_HEAD]) % count;
         model_forbid(model, wanted < owned, "tail moved back or past the head", tail);
-    }
-    for (uint32_t i = ring[RING_TAIL]; count && i != tail; i = (i + 1) % count) {
-        const struct model_descriptor *descriptor = model_descriptor(ring, i);
-        model_forbid(model, !descriptor->address, "descriptor without a buffer", i);
-        model_forbid(model, descriptor->word & RX_DD, "descriptor handed over as done", i);
+        for (uint32_t i = ring[RING_TAIL]; i != tail; i = (i + 1) % count) {
+            const struct model_descriptor *descriptor = model_descriptor(ring, i);
+            model_forbid(model, !descriptor->address, "descriptor without a buffer", i);
+            model_forbid(model, descriptor->word & RX_DD, "descriptor handed over as done", i);
+        }
     }
     ring[RING_TAIL] = tail;
 }

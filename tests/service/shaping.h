@@ -139,18 +139,6 @@ static inline uint64_t shaping_delay_ns(const struct sim_wire_frame *frame)
     return sim_now_ns - sent_ns;
 }
 
-/* Moves on to the next moment at which anything happens, at most to end_ns. */
-static inline void shaping_step(struct core *core, uint64_t end_ns)
-{
-    uint64_t next_ns = core->timers_due_ns;
-    if (core->housekeeping_due_ns < next_ns)
-        next_ns = core->housekeeping_due_ns;
-    if (next_ns <= sim_now_ns)
-        next_ns = sim_now_ns + 1;
-    sim_now_ns = next_ns < end_ns ? next_ns : end_ns;
-    sim_run(core);
-}
-
 /* The definition of a token bucket, to be held against what is sent: never above its depth. */
 struct bucket {
     uint64_t rate_bps, burst_bytes, at_ns;

@@ -46,7 +46,7 @@ static void flood(struct core *core, struct source *source, unsigned count, uint
                 source[i].waiting++;
                 take(core, source, count, bucket);
             }
-        shaping_step(core, end_ns);
+        sim_step(core, end_ns);
         take(core, source, count, bucket);
     }
 }
@@ -179,7 +179,7 @@ static void shaper_05_a_higher_priority_waits_for_one_frame_at_most(void **state
         uint64_t sent_ns = sim_now_ns;
         const struct sim_wire_frame *frame = NULL;
         shaping_send(core, 0, 2, 1, 200);
-        for (bool came = false; !came; shaping_step(core, UINT64_MAX))
+        for (bool came = false; !came; sim_step(core, UINT64_MAX))
             while ((frame = sim_sent(core, 0))) {
                 came |= shaping_port(frame) == 2;
                 bulk.waiting -= shaping_port(frame) == 1;

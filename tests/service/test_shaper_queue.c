@@ -45,7 +45,7 @@ static void stream(struct core *core, uint64_t every_ns, uint64_t for_ns)
             next_ns += every_ns;
         }
         shaping_sent(core, 0);
-        shaping_step(core, next_ns < end_ns ? next_ns : end_ns);
+        sim_step(core, next_ns < end_ns ? next_ns : end_ns);
     }
 }
 
@@ -118,7 +118,7 @@ static unsigned sender_runs(struct core *core, struct sender *sender, uint64_t f
             sender_receives(sender, frame);
         }
         uint64_t next_ns = sender->count ? sender->ack[sender->first].at_ns : end_ns;
-        shaping_step(core, next_ns < end_ns ? next_ns : end_ns);
+        sim_step(core, next_ns < end_ns ? next_ns : end_ns);
     }
     *mean_ns = sum_ns / count;
     return count;
@@ -191,7 +191,7 @@ static void shaper_23_a_sparse_flow_is_not_delayed_by_a_flood(void **state)
             shaping_send(core, 0, 9, 1, FULL); /* 12 Mb/s */
         shaping_send(core, 0, 9, 2, 200);
         for (uint64_t end_ns = sim_now_ns + 10 * MS_NS; sim_now_ns < end_ns;) {
-            shaping_step(core, end_ns);
+            sim_step(core, end_ns);
             for (const struct sim_wire_frame *frame; (frame = sim_sent(core, 0));) {
                 if (shaping_flow(frame) != 2)
                     continue;

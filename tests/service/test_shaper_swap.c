@@ -139,7 +139,7 @@ static void shaper_63_reloads_under_load(void **state)
         shaping_send(core, 0, 1 + i % 2, (uint16_t)(i % 7), 60 + i % 900);
         in++;
         for (uint64_t end_ns = sim_now_ns + 4 * MS_NS; sim_now_ns < end_ns;) {
-            shaping_step(core, end_ns);
+            sim_step(core, end_ns);
             for (const struct sim_wire_frame *frame; (frame = sim_sent(core, 0)); out++)
                 bucket_check(&bucket, frame->length);
         }

@@ -210,19 +210,23 @@ void sim_run(struct core *core)
         ;
 }
 
+void sim_step(struct core *core, uint64_t end_ns)
+{
+    uint64_t next_ns = core->timers_due_ns;
+    if (core->housekeeping_due_ns < next_ns)
+        next_ns = core->housekeeping_due_ns;
+    if (next_ns <= sim_now_ns)
+        next_ns = sim_now_ns + 1;
+    sim_now_ns = next_ns < end_ns ? next_ns : end_ns;
+    sim_run(core);
+}
+
 void sim_advance_us(struct core *core, uint64_t delay_us)
 {
     uint64_t end_ns = sim_now_ns + delay_us * 1000;
     sim_run(core);
-    while (sim_now_ns < end_ns) {
-        uint64_t next_ns = core->timers_due_ns;
-        if (core->housekeeping_due_ns < next_ns)
-            next_ns = core->housekeeping_due_ns;
-        if (next_ns <= sim_now_ns)
-            next_ns = sim_now_ns + 1;
-        sim_now_ns = next_ns < end_ns ? next_ns : end_ns;
-        sim_run(core);
-    }
+    while (sim_now_ns < end_ns)
+        sim_step(core, end_ns);
 }
 
 void sim_wire_full(struct core *core, unsigned nic, bool full)

@@ -5,5 +5,6 @@
 #include "drivers/ivshmem/ivshmem.h"
 #include "tests/sim/sim.h"
 
-const struct nic_driver *const nic_drivers[] = {&sim_wire_driver, &e1000_driver, &ixgbe_driver, NULL};
+const struct nic_driver *const nic_drivers[] = {&sim_wire_driver, &e1000_driver, &ixgbe_driver,
+                                                NULL};
 const struct window_driver *const window_drivers[] = {&ivshmem_driver, NULL};

@@ -70,6 +70,9 @@ void sim_run(struct core *core);
 /* Moves time on in steps to each next timer, running turns, until `delay_us` have passed. */
 void sim_advance_us(struct core *core, uint64_t delay_us);
 
+/* Moves on to the next moment at which anything happens, at most to end_ns. */
+void sim_step(struct core *core, uint64_t end_ns);
+
 /* Makes the wire refuse to take frames (ring full) from now on, or accept them again. */
 void sim_wire_full(struct core *core, unsigned nic, bool full);
 

@@ -3,15 +3,8 @@
 #define TESTS_UNIT_E1000_H
 
 #include "drivers/e1000/e1000.h"
-#include "drivers/intel/device.h"
-#include "drivers/intel/ring.h"
-#include "kernel/loop.h"
 #include "tests/model/e1000_model.h"
-#include "tests/unit/test.h"
-
-#define OURS IP(10, 0, 0, 2)
-#define PEER IP(10, 0, 0, 1)
-#define LINE "ip=10.0.0.2/24 services=-arp"
+#include "tests/unit/intel.h"
 
 static struct e1000_model model[2];
 
@@ -52,24 +45,9 @@ static inline struct intel_pair *rings_of(struct core *core)
     return &state->rings;
 }
 
-static inline bool said(const char *text)
-{
-    return strstr(sim_console(), text) != NULL;
-}
-
-static inline unsigned said_times(const char *text)
-{
-    unsigned times = 0;
-    for (const char *at = sim_console(); (at = strstr(at, text)); at++)
-        times++;
-    return times;
-}
-
 static inline void inject_ping(unsigned number)
 {
-    struct packet ping = packet_echo(PEER, OURS, 20 + number % 1000);
-    packet_icmp(&ping)->sequence = be16((uint16_t)number);
-    packet_fix_icmp(&ping);
+    struct packet ping = ping_packet(number);
     assert_true(e1000_model_inject(&model[0], ping.data, ping.length));
 }
 
@@ -78,14 +56,7 @@ static inline void expect_reply(unsigned number)
 {
     const struct e1000_model_frame *sent = e1000_model_sent(&model[0]);
     assert_non_null(sent);
-    struct packet reply = {.length = sent->length};
-    memcpy(reply.data, sent->data, sent->length);
-    unsigned length = 14 + 20 + 8 + 20 + number % 1000;
-    assert_int_equal(sent->length, length < 60 ? 60 : length);
-    assert_memory_equal(packet_eth(&reply)->to, PEER_MAC, 6);
-    assert_memory_equal(packet_eth(&reply)->from, NIC0_MAC, 6);
-    assert_int_equal(packet_icmp(&reply)->type, 0);
-    assert_int_equal(be16_get(packet_icmp(&reply)->sequence), number & 0xffff);
+    expect_reply_is(sent->data, sent->length, number);
 }
 
 static inline void expect_works(struct core *core)
@@ -93,23 +64,6 @@ static inline void expect_works(struct core *core)
     inject_ping(7);
     sim_run(core);
     expect_reply(7);
-}
-
-static inline unsigned transmit_some(struct core *core, unsigned count)
-{
-    struct frame *frame[BATCH_MAX];
-    for (unsigned i = 0; i < count; i++) {
-        frame[i] = frame_alloc(&core->frames);
-        frame[i]->length = 60;
-        memset(frame[i]->data, (int)i, 60);
-    }
-    unsigned taken = e1000_driver.transmit(&core->nic[0], frame, count);
-    for (unsigned i = 0; i < count; i++)
-        if (i < taken)
-            assert_int_equal(frame[i]->owner, FRAME_OF_TRANSMIT_RING);
-        else
-            frame_free(&core->frames, frame[i]);
-    return taken;
 }
 
 #endif

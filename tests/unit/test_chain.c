@@ -117,7 +117,7 @@ static void chain_01_only_wanted_kinds(void **state)
     assert_int_equal(sim_counter(core, "udp_probe.frames"), 10);
     assert_int_equal(sim_counter(core, "udp_probe.passed_on"), 0);
     assert_int_equal(sim_counter(core, "udp_probe.drops"), 0);
-    assert_int_equal(sim_counter(core, "all_probe.passed_on"), 10); /* what comes then is nobody's */
+    assert_int_equal(sim_counter(core, "all_probe.passed_on"), 10); /* what then comes: nobody's */
     assert_int_equal(sim_counter(core, "all_probe.drops"), 0);
     test_stop(core);
 }

@@ -179,7 +179,7 @@ static int application_run(struct application *application, unsigned *changes)
 /* In the process that stays: applies, tells the other one, and waits. */
 static int apply_watched(struct application *application, struct confirmation *confirmation)
 {
-    unsigned changes;
+    unsigned changes = 0;
     int code = session_open(application->session);
     if (code == PIGCTL_DONE)
         code = confirmation_listen(confirmation, piglet_where(application->session->piglet));
@@ -203,7 +203,7 @@ static int apply_watched(struct application *application, struct confirmation *c
 
 static int apply_now(struct application *application)
 {
-    unsigned changes;
+    unsigned changes = 0;
     int code = session_open(application->session);
     if (code == PIGCTL_DONE)
         code = confirmation_none(piglet_where(application->session->piglet));

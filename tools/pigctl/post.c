@@ -161,7 +161,7 @@ static int chain_post(struct post *post)
         int number = piglet_chain_add(&chain, request->opcode, argument(post, request, 0),
                                       argument(post, request, 1), argument(post, request, 2),
                                       argument(post, request, 3));
-        if (number < 0)
+        if (number <= 0)
             break;
         post->number[i] = (unsigned)number;
         post->posted[number - 1] = program->change[post->first + i];

@@ -110,6 +110,7 @@ EFI_STATUS leave(EFI_HANDLE image, const struct kernel *kernel, struct handover 
     status = map_check(&map, kernel);
     if (EFI_ERROR(status))
         return status;
+    /* cppcheck-suppress comparePointers; both are the linker's, of one section */
     CopyMem((void *)code, trampoline, (UINTN)(trampoline_end - trampoline));
 
     /* The map may change between being read and its key being used, even by the end of services that
