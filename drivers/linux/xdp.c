@@ -84,11 +84,18 @@ static struct frame *xdp_frame(const struct nic *nic, uint64_t address)
     return (struct frame *)(nic->pool->memory + xsk_umem__extract_addr(address) - FRAME_METADATA);
 }
 
+/* Frames that Linux has carry this in `next`, and no others do: other nics' rings in the same pool
+ * hold frames too, and those are not ours to give back. */
+static struct frame *xdp_tag(const struct nic *nic)
+{
+    return nic->driver_state;
+}
+
 /* Puts a frame where Linux may receive into it; there is room. */
 static void xdp_fill_one(struct nic *nic, struct xdp_queue *queue, uint32_t at, struct frame *frame)
 {
     frame->owner = FRAME_OF_RECEIVE_RING;
-    frame->nic = nic->index;
+    frame->next = xdp_tag(nic);
     *xsk_ring_prod__fill_addr(&queue->fill, at) = xdp_chunk(nic, frame);
 }
 
@@ -233,7 +240,7 @@ static int xdp_open(struct nic *nic, struct xdp *xdp)
     return error;
 }
 
-/* Linux is done with all frames when the sockets are closed; those it had are known by their owner. */
+/* Linux is done with all frames when the sockets are closed; those it had are known by their tag. */
 static void xdp_close(struct nic *nic, struct xdp *xdp)
 {
     for (unsigned i = 0; i < QUEUES_MAX; i++) {
@@ -250,9 +257,10 @@ static void xdp_close(struct nic *nic, struct xdp *xdp)
     xdp->linux_nic.fd = -1;
     for (unsigned i = 0; i < nic->pool->total; i++) {
         struct frame *frame = (struct frame *)(nic->pool->memory + (size_t)i * FRAME_STRIDE);
-        if (frame->nic == nic->index &&
-            (frame->owner == FRAME_OF_RECEIVE_RING || frame->owner == FRAME_OF_TRANSMIT_RING))
+        if (frame->next == xdp_tag(nic)) {
+            frame->next = NULL;
             frame_free(nic->pool, frame);
+        }
     }
 }
 
@@ -324,6 +332,7 @@ static unsigned xdp_take(struct nic *nic, struct xdp_queue *queue, uint32_t from
         frame->data = nic->pool->memory + xsk_umem__add_offset_to_addr(full->addr);
         __builtin_prefetch(frame->data);
         frame->length = (uint16_t)full->len;
+        frame->next = NULL;
         frame->owner = FRAME_OF_LOOP;
         frame->nic = nic->index;
         frame->flags = 0;
@@ -369,8 +378,11 @@ static void xdp_reclaim(struct nic *nic, struct xdp_queue *queue)
 {
     uint32_t at;
     unsigned count = xsk_ring_cons__peek(&queue->sent, RING, &at);
-    for (unsigned i = 0; i < count; i++)
-        frame_free(nic->pool, xdp_frame(nic, *xsk_ring_cons__comp_addr(&queue->sent, at + i)));
+    for (unsigned i = 0; i < count; i++) {
+        struct frame *frame = xdp_frame(nic, *xsk_ring_cons__comp_addr(&queue->sent, at + i));
+        frame->next = NULL;
+        frame_free(nic->pool, frame);
+    }
     if (count)
         xsk_ring_cons__release(&queue->sent, count);
 }
@@ -406,6 +418,7 @@ static unsigned xdp_transmit(struct nic *nic, struct frame **frames, unsigned co
         uint64_t offset = (uint64_t)(frame->data - (nic->pool->memory + chunk));
         size_t length = linux_pad(frame);
         frame->owner = FRAME_OF_TRANSMIT_RING;
+        frame->next = xdp_tag(nic);
         *nic->count.tx_bytes += frame->length;
         *xsk_ring_prod__tx_desc(&queue->send, at + i) = (struct xdp_desc){
             .addr = chunk | offset << XSK_UNALIGNED_BUF_OFFSET_SHIFT, .len = (uint32_t)length};

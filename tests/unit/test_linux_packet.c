@@ -158,12 +158,15 @@ static void xdp_03_gives_all_frames_back(void **state)
     if (nic->driver == &linux_packet_driver)
         skip(); /* this computer has no AF_XDP for us */
     assert_int_equal(nic->pool->free_count, FRAMES - FRAMES / 4);
-    struct frame *frame = frame_alloc(nic->pool), *none[1];
+    struct frame *frame = frame_alloc(nic->pool), *none[1], *others = frame_alloc(nic->pool);
+    others->owner = FRAME_OF_RECEIVE_RING; /* in another nic's ring: not touched */
+    others->nic = nic->index;
     frame->length = 60;
     assert_int_equal(nic->driver->transmit(nic, &frame, 1), 1);
     assert_int_equal(nic->driver->receive(nic, none, 1), 0);
     nic->driver->stop(nic);
-    assert_int_equal(nic->pool->free_count, FRAMES);
+    assert_int_equal(nic->pool->free_count, FRAMES - 1);
+    assert_int_equal(others->owner, FRAME_OF_RECEIVE_RING);
     assert_int_equal(nic->driver->receive(nic, none, 1), 0);
     assert_int_equal(nic->driver->transmit(nic, &frame, 1), 0);
     close(tap);
