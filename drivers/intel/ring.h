@@ -183,8 +183,11 @@ INTEL_TEMPLATE unsigned intel_receive(struct nic *nic, struct intel_ring *ring,
         if (!(word & format->done))
             break;
         bool good = (word & mask) == expect;
-        if (good && pool->free_count)
-            continue; /* done since, or behind the ring's end */
+        if (good && pool->free_count) {
+            if (i == 0)
+                break; /* done since: next time, or a device that wavers would hold us here */
+            continue;  /* behind the ring's end, or likewise */
+        }
         *(good ? pool->exhausted : ring->unusable) += 1;
         ring->descriptor[next].address = frame_dma(ring->frame[next]);
         ring->descriptor[next].word = 0;
